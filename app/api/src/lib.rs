@@ -1,0 +1,31 @@
+//! Request and response types of a node's local API.
+//!
+//! Serde types and nothing else: the daemon answers with them, the command line and the gateway
+//! read them. All sizes are bytes, all rates bytes per second, all times seconds unless a name says
+//! otherwise. Objects may gain fields in a later version; none loses one within a major version.
+
+mod config;
+mod doctor;
+mod error;
+mod get;
+mod node;
+mod share;
+
+pub use config::{ConfigChange, ConfigEntry, ConfigReport, Rate, RateError};
+pub use doctor::{DoctorCheck, DoctorReport, Verdict};
+pub use error::{ErrorBody, ExitCode};
+pub use get::{GetEvent, GetRequest, Phase, SourceProgress, SourceResult, SourceState};
+pub use node::{
+    AddressList, ApiFile, ConnectRequest, ConnectResponse, Limits, PathKind, PeerStatus, Rates,
+    ReadyEvent, Status, TransferStatus,
+};
+pub use share::{
+    Origin, PinRequest, Problem, RemoveRequest, RemoveResponse, RootList, RootSummary, ShareEvent,
+    ShareRequest, VerifyEvent, VerifyRequest,
+};
+
+/// Version of the HTTP API, part of every path: `/api/v1/…`.
+pub const API_VERSION: &str = "v1";
+
+/// File name, inside the data directory, of the [`ApiFile`] a running daemon leaves for commands.
+pub const API_FILE: &str = "api.json";

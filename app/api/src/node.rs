@@ -1,0 +1,189 @@
+use crate::Phase;
+use serde::{Deserialize, Serialize};
+
+/// First line that `potluck up --json` prints, once the node accepts peers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "event", rename = "ready")]
+pub struct ReadyEvent {
+    /// This node.
+    pub peer_id: String,
+    /// Addresses it listens on, each ending in `/p2p/<peer id>`.
+    pub addresses: Vec<String>,
+    /// Base URL of the local API.
+    pub api: String,
+    /// Program version.
+    pub version: String,
+    /// Data directory.
+    pub data: String,
+}
+
+/// What a running daemon leaves in its data directory (mode 0600) so that commands find it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ApiFile {
+    /// Base URL, e.g. `http://127.0.0.1:4321`.
+    pub url: String,
+    /// Bearer token that every request must carry.
+    pub token: String,
+    /// Process id of the daemon.
+    pub pid: u32,
+}
+
+/// By which path a peer is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PathKind {
+    /// Straight, over the internet or within this machine.
+    Direct,
+    /// Through another peer that relays.
+    Relayed,
+    /// Straight, within the local network.
+    Lan,
+}
+
+impl std::fmt::Display for PathKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Direct => "direct",
+            Self::Relayed => "relayed",
+            Self::Lan => "lan",
+        })
+    }
+}
+
+/// Bytes per second and in all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rates {
+    /// Bytes per second received, over the last few seconds.
+    pub down: u64,
+    /// Bytes per second sent.
+    pub up: u64,
+    /// Bytes received since the node started.
+    pub down_bytes: u64,
+    /// Bytes sent since the node started.
+    pub up_bytes: u64,
+}
+
+/// A peer that is connected, or banned.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Peer id.
+    pub id: String,
+    /// The address it is connected by, or the last one.
+    pub address: Option<String>,
+    /// By which path, when connected.
+    pub path: Option<PathKind>,
+    /// Whether it is connected now.
+    pub connected: bool,
+    /// Content bytes to and from it.
+    pub rates: Rates,
+    /// Round-trip time in milliseconds.
+    pub rtt_ms: Option<f64>,
+    /// What program it says it is.
+    pub agent: Option<String>,
+    /// Whether this node refuses it.
+    pub banned: bool,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// Limits that hold now; `None` is no limit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Limits {
+    /// Bytes per second sent.
+    pub up: Option<u64>,
+    /// Bytes per second received.
+    pub down: Option<u64>,
+    /// Connections at once.
+    pub max_connections: u32,
+    /// Resident memory above which new connections are refused.
+    pub max_memory_bytes: u64,
+    /// Bytes that the node may own in its data directory.
+    pub storage_bytes: Option<u64>,
+}
+
+/// A transfer that is under way, or a download that waits to be resumed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TransferStatus {
+    /// `down`, `up` or `partial`.
+    pub direction: String,
+    /// Address of the content.
+    pub cid: String,
+    /// Name.
+    pub name: String,
+    /// Bytes done (for `up`: sent since the peer came).
+    pub done_bytes: u64,
+    /// Bytes in all.
+    pub total_bytes: u64,
+    /// Bytes per second.
+    pub rate: u64,
+    /// Peers involved.
+    pub peers: Vec<String>,
+    /// What a download is doing.
+    pub phase: Option<Phase>,
+    /// Where a download goes.
+    pub path: Option<String>,
+}
+
+/// Answer of `GET /api/v1/status`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// This node.
+    pub peer_id: String,
+    /// Addresses it listens on, each ending in `/p2p/<peer id>`.
+    pub addresses: Vec<String>,
+    /// Whether others can reach it: `public`, `private` or `unknown`.
+    pub reachability: String,
+    /// Who is connected, and who is banned.
+    pub peers: Vec<PeerStatus>,
+    /// What is moving.
+    pub transfers: Vec<TransferStatus>,
+    /// Limits in force.
+    pub limits: Limits,
+    /// Content bytes of all peers together.
+    pub rates: Rates,
+    /// Roots held.
+    pub roots: u64,
+    /// Bytes this node can provide.
+    pub provided_bytes: u64,
+    /// Bytes the node owns in its data directory.
+    pub stored_bytes: u64,
+    /// Seconds since the node started.
+    pub uptime: f64,
+    /// Resident memory.
+    pub memory_bytes: u64,
+    /// Data directory.
+    pub data: String,
+    /// Program version.
+    pub version: String,
+    /// Fingerprint of the private network's key, if the node is in one.
+    pub private_network: Option<String>,
+}
+
+/// Answer of `GET /api/v1/id`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AddressList {
+    /// This node.
+    pub peer_id: String,
+    /// Addresses it listens on, each ending in `/p2p/<peer id>`; empty when it is not running.
+    pub addresses: Vec<String>,
+    /// Program version.
+    pub version: String,
+}
+
+/// Body of `POST /api/v1/connect`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConnectRequest {
+    /// Where to dial; best ends in `/p2p/<peer id>`.
+    pub address: String,
+}
+
+/// Answer of `POST /api/v1/connect`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConnectResponse {
+    /// Who answered.
+    pub peer: String,
+    /// By which path.
+    pub path: PathKind,
+    /// Milliseconds it took.
+    pub milliseconds: u64,
+}

@@ -1,0 +1,1 @@
+//! The libp2p swarm and bulk lanes behind one handle.

@@ -1,0 +1,1 @@
+//! Files, partial downloads, hash trees and metadata on disk.

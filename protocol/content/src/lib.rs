@@ -1,0 +1,1 @@
+//! Addresses, hash trees, manifests and links: what the bytes are.

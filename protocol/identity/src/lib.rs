@@ -1,0 +1,1 @@
+//! Keys, peer ids and private-network keys.

@@ -1,0 +1,1 @@
+//! Which range from which source next; who gets our upload.
