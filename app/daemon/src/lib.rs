@@ -1,1 +1,32 @@
 //! The composition root: wires the machines to the network, the store and the local API.
+//!
+//! Each service is one file; none decides what a machine under `protocol/` could decide. [`start`]
+//! makes a [`Node`], which is all that the command line sees.
+
+pub mod config;
+pub mod doctor;
+
+mod clock;
+mod context;
+mod dial;
+mod download;
+mod downloads;
+mod errors;
+mod frames;
+mod http;
+mod keys;
+mod native;
+mod node;
+mod peer_book;
+mod rates;
+mod roots;
+mod serve;
+mod share;
+mod source;
+mod status;
+mod swarms;
+mod upkeep;
+mod upload_gate;
+mod verify;
+
+pub use node::{Node, Options, start};

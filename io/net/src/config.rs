@@ -66,7 +66,12 @@ pub struct NetLimits {
 
 impl Default for NetLimits {
     fn default() -> Self {
-        Self { max_connections: 200, max_per_peer: 4, max_pending: 64, max_memory_bytes: None }
+        Self {
+            max_connections: 200,
+            max_per_peer: 4,
+            max_pending: 64,
+            max_memory_bytes: None,
+        }
     }
 }
 
@@ -93,6 +98,9 @@ pub struct RecordTimes {
 
 impl Default for RecordTimes {
     fn default() -> Self {
-        Self { republish: Duration::from_secs(3600), ttl: Duration::from_secs(24 * 3600) }
+        Self {
+            republish: Duration::from_secs(3600),
+            ttl: Duration::from_secs(24 * 3600),
+        }
     }
 }

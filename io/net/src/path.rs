@@ -31,6 +31,15 @@ impl Path {
         if lan { Self::Lan } else { Self::Direct }
     }
 
+    /// The kind of way of a connection that a peer made to this node. On a circuit only the local
+    /// address names the relay.
+    pub(crate) fn of_inbound(local: &Multiaddr, remote: &Multiaddr) -> Self {
+        match Self::of(local) {
+            Self::Relayed => Self::Relayed,
+            Self::Lan | Self::Direct => Self::of(remote),
+        }
+    }
+
     /// The word that is shown to people and scripts.
     #[must_use]
     pub fn as_str(self) -> &'static str {

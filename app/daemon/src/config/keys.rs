@@ -1,0 +1,244 @@
+//! The table of settings: names, help, and how each is read and shown.
+
+use super::value::{self, Wrong};
+use super::{Config, Dht};
+use potluck_api::{ConfigEntry, Rate};
+use toml_edit::Value;
+
+/// One setting.
+pub(super) struct Key {
+    /// Dotted name.
+    pub(super) name: &'static str,
+    /// What it does.
+    pub(super) help: &'static str,
+    /// Whether a running node follows a change.
+    pub(super) live: bool,
+    /// Whether it is a list, which the command line writes with commas.
+    pub(super) list: bool,
+    /// Takes it over from the file.
+    pub(super) read: fn(&mut Config, &Value) -> Result<(), Wrong>,
+    /// Writes it as the command line would.
+    pub(super) show: fn(&Config) -> String,
+}
+
+const fn key(
+    name: &'static str,
+    help: &'static str,
+    read: fn(&mut Config, &Value) -> Result<(), Wrong>,
+    show: fn(&Config) -> String,
+) -> Key {
+    Key {
+        name,
+        help,
+        live: false,
+        list: false,
+        read,
+        show,
+    }
+}
+
+impl Key {
+    const fn live(mut self) -> Self {
+        self.live = true;
+        self
+    }
+
+    const fn list(mut self) -> Self {
+        self.list = true;
+        self
+    }
+}
+
+/// Every setting, in the order in which they are shown.
+pub(super) const KEYS: [Key; 13] = [
+    key(
+        "net.listen",
+        "Addresses to listen on; without it port 4771, or a free one when that is taken",
+        |config, value| {
+            let chosen = value::addresses(value)?;
+            if chosen.is_empty() {
+                return Err(Wrong::new("is empty", "give an address, or 'unset' it"));
+            }
+            config.net.listen = Some(chosen);
+            Ok(())
+        },
+        |config| config.net.listen_addresses().0.join(","),
+    )
+    .list(),
+    key(
+        "net.external",
+        "Addresses by which others reach this node, when it cannot find out itself",
+        |config, value| value::addresses(value).map(|found| config.net.external = found),
+        |config| config.net.external.join(","),
+    )
+    .list(),
+    key(
+        "net.peers",
+        "Peers to connect to at the start; addresses that end in /p2p/<peer id>",
+        |config, value| value::peers(value).map(|found| config.net.peers = found),
+        |config| config.net.peers.join(","),
+    )
+    .list(),
+    key(
+        "net.lan",
+        "Find peers on the local network, and ask the router for a port",
+        |config, value| value::boolean(value).map(|found| config.net.lan = found),
+        |config| config.net.lan.to_string(),
+    ),
+    key(
+        "net.private_key_file",
+        "Key file of a private network: only nodes with the same key can connect",
+        |config, value| {
+            value::text(value).map(|found| {
+                config.net.private_key_file = (!found.is_empty()).then(|| found.into());
+            })
+        },
+        |config| {
+            let file = config.net.private_key_file.as_ref();
+            file.map(|path| path.display().to_string())
+                .unwrap_or_default()
+        },
+    ),
+    key(
+        "net.relay",
+        "Relay small amounts for peers that cannot be reached otherwise",
+        |config, value| value::boolean(value).map(|found| config.net.relay = found),
+        |config| config.net.relay.to_string(),
+    ),
+    key(
+        "net.dht",
+        "Part in the distributed hash table: auto, server (always answer) or client (only ask)",
+        |config, value| {
+            config.net.dht = value::choice(
+                value,
+                &[
+                    ("auto", Dht::Auto),
+                    ("server", Dht::Server),
+                    ("client", Dht::Client),
+                ],
+            )?;
+            Ok(())
+        },
+        |config| {
+            let name = match config.net.dht {
+                Dht::Auto => "auto",
+                Dht::Server => "server",
+                Dht::Client => "client",
+            };
+            name.to_owned()
+        },
+    ),
+    key(
+        "limits.up",
+        "Bytes a second sent, such as 20MB/s; off for no limit",
+        |config, value| value::rate(value).map(|found| config.limits.up = found),
+        |config| show_rate(config.limits.up),
+    )
+    .live(),
+    key(
+        "limits.down",
+        "Bytes a second received, such as 20MB/s; off for no limit",
+        |config, value| value::rate(value).map(|found| config.limits.down = found),
+        |config| show_rate(config.limits.down),
+    )
+    .live(),
+    key(
+        "limits.max_connections",
+        "Connections at once",
+        |config, value| {
+            config.limits.max_connections = value::count(value, 4, 100_000)?;
+            Ok(())
+        },
+        |config| config.limits.max_connections.to_string(),
+    ),
+    key(
+        "limits.max_memory",
+        "Resident memory above which new connections are refused, such as 1GiB",
+        |config, value| {
+            let found = value::size(value)?.unwrap_or(u64::MAX);
+            if found < 64 * 1024 * 1024 {
+                return Err(Wrong::new(
+                    "is too little to work with",
+                    "64MiB is the least",
+                ));
+            }
+            config.limits.max_memory_bytes = found;
+            Ok(())
+        },
+        |config| value::show_size(Some(config.limits.max_memory_bytes)),
+    ),
+    key(
+        "limits.storage",
+        "Bytes the node may own in its data directory, such as 100GB; off for no limit",
+        |config, value| value::size(value).map(|found| config.limits.storage_bytes = found),
+        |config| value::show_size(config.limits.storage_bytes),
+    )
+    .live(),
+    key(
+        "share.threads",
+        "Threads that compute addresses; 0 for one on each core",
+        |config, value| value::count(value, 0, 256).map(|found| config.share.threads = found),
+        |config| config.share.threads.to_string(),
+    )
+    .live(),
+];
+
+fn show_rate(rate: Rate) -> String {
+    rate.to_string()
+}
+
+/// The setting of this name.
+pub(super) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// Every setting with its value and default.
+pub(super) fn entries(config: &Config) -> Vec<ConfigEntry> {
+    let default = Config::default();
+    let entry = |key: &Key| ConfigEntry {
+        key: key.name.to_owned(),
+        value: (key.show)(config),
+        default: (key.show)(&default),
+        help: key.help.to_owned(),
+        live: key.live,
+    };
+    KEYS.iter().map(entry).collect()
+}
+
+/// Whether some setting lies in the section of this name.
+pub(super) fn is_section(name: &str) -> bool {
+    KEYS.iter().any(|key| section(key.name) == name)
+}
+
+fn section(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(section, _)| section)
+}
+
+/// The setting whose name is most like this one, if it is like it at all.
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
+    let leaf = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
+    let score = |candidate: &str| {
+        // A right name in the wrong section, or without one, is as near as a small slip.
+        let whole = distance(name, candidate);
+        let leaves = distance(&leaf(name), &leaf(candidate)) + 1;
+        whole.min(leaves)
+    };
+    let best = KEYS.iter().map(|key| (score(key.name), key.name)).min()?;
+    (best.0 <= 1 + name.chars().count() / 3).then_some(best.1)
+}
+
+/// Number of single-character edits between two names (Levenshtein).
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().take(128).collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.chars().take(128).enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, b) in right.iter().enumerate() {
+            let replaced = corner + usize::from(a != *b);
+            corner = row[j + 1];
+            row[j + 1] = replaced.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[right.len()]
+}

@@ -1,0 +1,203 @@
+//! Values: what each kind of setting accepts, and what to say when it does not.
+
+use potluck_api::Rate;
+use potluck_net::Multiaddr;
+use toml_edit::Value;
+
+/// A value that a setting does not take: what is wrong with it and what to write instead.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) what: String,
+    pub(super) hint: String,
+}
+
+impl Wrong {
+    pub(super) fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            hint: hint.into(),
+        }
+    }
+
+    fn kind(value: &Value, wanted: &str) -> Self {
+        Self::new(
+            format!("is {}", article(value.type_name())),
+            format!("write {wanted}"),
+        )
+    }
+}
+
+fn article(name: &str) -> String {
+    let vowel = name.starts_with(['a', 'e', 'i', 'o', 'u']);
+    format!("{} {name}", if vowel { "an" } else { "a" })
+}
+
+pub(super) fn boolean(value: &Value) -> Result<bool, Wrong> {
+    value
+        .as_bool()
+        .ok_or_else(|| Wrong::kind(value, "true or false"))
+}
+
+pub(super) fn text(value: &Value) -> Result<String, Wrong> {
+    let text = value
+        .as_str()
+        .ok_or_else(|| Wrong::kind(value, "a text in quotes"))?;
+    if text.contains('\0') {
+        return Err(Wrong::new("has a zero byte in it", "take it out"));
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn count(value: &Value, least: u32, most: u32) -> Result<u32, Wrong> {
+    let range = format!("a whole number from {least} to {most}");
+    let number = value
+        .as_integer()
+        .ok_or_else(|| Wrong::kind(value, &range))?;
+    let fits = u32::try_from(number)
+        .ok()
+        .filter(|number| (least..=most).contains(number));
+    fits.ok_or_else(|| Wrong::new(format!("is {number}"), format!("write {range}")))
+}
+
+pub(super) fn choice<T: Copy>(value: &Value, choices: &[(&str, T)]) -> Result<T, Wrong> {
+    let names: Vec<&str> = choices.iter().map(|choice| choice.0).collect();
+    let wanted = format!("one of {}", names.join(", "));
+    let text = value.as_str().ok_or_else(|| Wrong::kind(value, &wanted))?;
+    let found = choices.iter().find(|choice| choice.0 == text);
+    found
+        .map(|choice| choice.1)
+        .ok_or_else(|| Wrong::new(format!("is {}", quoted(text)), format!("write {wanted}")))
+}
+
+pub(super) fn rate(value: &Value) -> Result<Rate, Wrong> {
+    let wanted = "a rate such as \"20MB/s\" or \"512KiB/s\", or \"off\"";
+    let text = match value {
+        Value::String(text) => text.value().clone(),
+        Value::Integer(number) => number.value().to_string(),
+        other => return Err(Wrong::kind(other, wanted)),
+    };
+    text.parse().map_err(|_| {
+        Wrong::new(
+            format!("is {}", quoted(&text)),
+            format!("write {wanted}, at least 1KiB/s"),
+        )
+    })
+}
+
+/// A number of bytes; `None` is `off`.
+pub(super) fn size(value: &Value) -> Result<Option<u64>, Wrong> {
+    let wanted = "a size such as \"20GB\" or \"512MiB\", or \"off\"";
+    let text = match value {
+        Value::String(text) => text.value().clone(),
+        Value::Integer(number) => number.value().to_string(),
+        other => return Err(Wrong::kind(other, wanted)),
+    };
+    parse_size(&text)
+        .ok_or_else(|| Wrong::new(format!("is {}", quoted(&text)), format!("write {wanted}")))
+}
+
+fn parse_size(text: &str) -> Option<Option<u64>> {
+    let lower = text.trim().to_ascii_lowercase();
+    if matches!(lower.as_str(), "off" | "none" | "unlimited") {
+        return Some(None);
+    }
+    let end = lower
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(lower.len());
+    let (number, unit) = lower.split_at(end);
+    let number: f64 = number.parse().ok()?;
+    let unit = unit.trim();
+    let (prefix, base) = match unit.strip_suffix("ib").or_else(|| unit.strip_suffix('i')) {
+        Some(prefix) => (prefix, 1024.0_f64),
+        None => (unit.strip_suffix('b').unwrap_or(unit), 1000.0),
+    };
+    let power = ["", "k", "m", "g", "t", "p"]
+        .iter()
+        .position(|known| *known == prefix)?;
+    if base > 1000.0 && prefix.is_empty() {
+        return None;
+    }
+    let bytes = number * base.powi(i32::try_from(power).ok()?);
+    // Above 2^53 a float no longer counts single bytes, and nobody has that much.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // bounded here
+    (0.0..9e15).contains(&bytes).then_some(Some(bytes as u64))
+}
+
+pub(super) fn show_size(bytes: Option<u64>) -> String {
+    let Some(bytes) = bytes else {
+        return "off".to_owned();
+    };
+    if bytes == u64::MAX {
+        return "off".to_owned();
+    }
+    let units: [(u64, &str); 8] = [
+        (1 << 40, "TiB"),
+        (1_000_000_000_000, "TB"),
+        (1 << 30, "GiB"),
+        (1_000_000_000, "GB"),
+        (1 << 20, "MiB"),
+        (1_000_000, "MB"),
+        (1 << 10, "KiB"),
+        (1_000, "kB"),
+    ];
+    let whole = units
+        .iter()
+        .find(|(unit, _)| bytes > 0 && bytes % unit == 0);
+    whole.map_or_else(
+        || bytes.to_string(),
+        |(unit, name)| format!("{}{name}", bytes / unit),
+    )
+}
+
+/// A list of multiaddresses.
+pub(super) fn addresses(value: &Value) -> Result<Vec<String>, Wrong> {
+    let example = "addresses such as \"/ip4/0.0.0.0/tcp/4771\"";
+    let list = value
+        .as_array()
+        .ok_or_else(|| Wrong::kind(value, &format!("a list of {example}")))?;
+    let mut found = Vec::new();
+    for item in list {
+        let text = item.as_str().ok_or_else(|| Wrong::kind(item, example))?;
+        address(text)?;
+        found.push(text.to_owned());
+    }
+    if found.len() > 64 {
+        return Err(Wrong::new(
+            format!("has {} addresses", found.len()),
+            "64 are the most",
+        ));
+    }
+    Ok(found)
+}
+
+fn address(text: &str) -> Result<Multiaddr, Wrong> {
+    text.parse().map_err(|_| {
+        Wrong::new(
+            format!("has {}, which is not a multiaddress", quoted(text)),
+            "write for example \"/ip4/192.0.2.7/tcp/4771\"",
+        )
+    })
+}
+
+/// A list of multiaddresses that name a peer.
+pub(super) fn peers(value: &Value) -> Result<Vec<String>, Wrong> {
+    let found = addresses(value)?;
+    for text in &found {
+        // Parts alternate between names and values, and the text is known to be well-formed.
+        let named = text.rsplit('/').nth(1) == Some("p2p");
+        if !named {
+            return Err(Wrong::new(
+                format!("has {}, which names no peer", quoted(text)),
+                "end it in /p2p/<peer id>; 'potluck id' on that node shows it",
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// A text as shown in a message: on one line and not too long.
+pub(super) fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(60).flat_map(char::escape_debug).collect();
+    let more = if text.chars().count() > 60 { "…" } else { "" };
+    format!("'{short}{more}'")
+}

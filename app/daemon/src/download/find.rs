@@ -1,0 +1,237 @@
+//! Finding providers: addresses in the link, connected peers, the DHT, and introductions by other
+//! providers, all at the same time and for as long as the download runs.
+
+use crate::context::Context;
+use potluck_content::{Address, Link};
+use potluck_identity::PeerId;
+use potluck_net::{FindEvent, Multiaddr, NetEvent};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::task::JoinSet;
+
+/// Peers dialed at once.
+const DIALS: usize = 8;
+/// Peers that may wait to be looked at.
+const QUEUE: usize = 64;
+/// Pause before the DHT is asked again: at first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Counts for the waiting message.
+#[derive(Default)]
+pub(super) struct FindCounts {
+    /// Peers of the DHT asked in all.
+    pub(super) asked: AtomicU32,
+    /// Dials under way.
+    pub(super) dialing: AtomicU32,
+}
+
+/// A running search. Dropping it stops it.
+pub(super) struct Finder {
+    pub(super) candidates: mpsc::Receiver<PeerId>,
+    pub(super) counts: Arc<FindCounts>,
+    introductions: mpsc::Sender<(PeerId, Vec<Multiaddr>)>,
+    _tasks: JoinSet<()>,
+}
+
+#[derive(Clone)]
+struct Search {
+    ctx: Arc<Context>,
+    root: Address,
+    found: mpsc::Sender<PeerId>,
+    counts: Arc<FindCounts>,
+    dials: Arc<Semaphore>,
+}
+
+impl Finder {
+    /// Starts looking for providers of a link.
+    pub(super) fn start(ctx: &Arc<Context>, link: &Link) -> Self {
+        let (found, candidates) = mpsc::channel(QUEUE);
+        let (introductions, introduced) = mpsc::channel(QUEUE);
+        let counts = Arc::new(FindCounts::default());
+        let search = Search {
+            ctx: Arc::clone(ctx),
+            root: link.address,
+            found,
+            counts: Arc::clone(&counts),
+            dials: Arc::new(Semaphore::new(DIALS)),
+        };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(search.clone().hints(link.addrs.clone()));
+        tasks.spawn(search.clone().connected());
+        tasks.spawn(search.clone().members());
+        tasks.spawn(search.clone().introduced(introduced));
+        tasks.spawn(search.dht());
+        Self {
+            candidates,
+            counts,
+            introductions,
+            _tasks: tasks,
+        }
+    }
+
+    /// Looks at a peer again after a pause, dialing it anew if the connection is gone.
+    pub(super) fn introduce_later(&self, peer: PeerId, pause: Duration) {
+        let introductions = self.introductions.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            let _ = introductions.try_send((peer, Vec::new()));
+        });
+    }
+
+    /// A provider named another one.
+    pub(super) fn introduce(&self, peer: PeerId, addresses: Vec<Multiaddr>) {
+        // A full queue means that there are plenty to look at.
+        let _ = self.introductions.try_send((peer, addresses));
+    }
+}
+
+impl Search {
+    async fn offer(&self, peer: PeerId) {
+        let _ = self.found.send(peer).await;
+    }
+
+    async fn hints(self, addresses: Vec<Multiaddr>) {
+        let mut by_peer: BTreeMap<PeerId, Vec<Multiaddr>> = BTreeMap::new();
+        let mut dials = JoinSet::new();
+        for address in addresses {
+            match peer_in(&address) {
+                Some(peer) => by_peer.entry(peer).or_default().push(address),
+                None => {
+                    let search = self.clone();
+                    dials.spawn(async move { search.dial(address).await });
+                }
+            }
+        }
+        for (peer, addresses) in by_peer {
+            let search = self.clone();
+            dials.spawn(async move { search.reach(peer, addresses).await });
+        }
+        while dials.join_next().await.is_some() {}
+    }
+
+    async fn dial(&self, address: Multiaddr) {
+        let Ok(_permit) = self.dials.acquire().await else {
+            return;
+        };
+        self.counts.dialing.fetch_add(1, Ordering::Relaxed);
+        let dialed = self.ctx.net.dial(address.clone()).await;
+        self.counts.dialing.fetch_sub(1, Ordering::Relaxed);
+        match dialed {
+            Ok(peer) => self.offer(peer).await,
+            Err(error) => tracing::debug!(%address, %error, "a hint did not answer"),
+        }
+    }
+
+    /// Connects to a peer, unless it is connected, and offers it.
+    async fn reach(&self, peer: PeerId, addresses: Vec<Multiaddr>) {
+        if peer == self.ctx.net.peer_id() || self.ctx.book.banned(&peer).is_some() {
+            return;
+        }
+        let Ok(_permit) = self.dials.acquire().await else {
+            return;
+        };
+        self.counts.dialing.fetch_add(1, Ordering::Relaxed);
+        let reached = self.ctx.net.connect(peer, addresses).await;
+        self.counts.dialing.fetch_sub(1, Ordering::Relaxed);
+        match reached {
+            Ok(()) => self.offer(peer).await,
+            Err(error) => tracing::debug!(%peer, %error, "a provider did not answer"),
+        }
+    }
+
+    /// Everyone connected is asked, now and when they come.
+    async fn connected(self) {
+        let mut events = self.ctx.net_events.subscribe();
+        for info in self.ctx.net.peers().await {
+            self.offer(info.peer).await;
+        }
+        loop {
+            match events.recv().await {
+                Ok(NetEvent::Connected { peer, .. }) => self.offer(peer).await,
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
+
+    /// Peers that fetch the same root from this node, and provide what they have.
+    async fn members(self) {
+        let mut members = self.ctx.swarms.begin_download(self.root);
+        while let Some(peer) = members.recv().await {
+            self.offer(peer).await;
+        }
+    }
+
+    async fn introduced(self, mut introduced: mpsc::Receiver<(PeerId, Vec<Multiaddr>)>) {
+        let mut dials = JoinSet::new();
+        while let Some((peer, addresses)) = introduced.recv().await {
+            let search = self.clone();
+            dials.spawn(async move { search.reach(peer, addresses).await });
+            while dials.try_join_next().is_some() {}
+        }
+    }
+
+    async fn dht(self) {
+        let mut pause = FIRST_PAUSE;
+        let mut dials = JoinSet::new();
+        loop {
+            let mut asked_before = 0;
+            let mut answers = self
+                .ctx
+                .net
+                .find_providers(self.root.multihash_bytes())
+                .await;
+            while let Some(event) = answers.recv().await {
+                match event {
+                    FindEvent::Asked(count) => {
+                        let more = count.saturating_sub(asked_before);
+                        asked_before = count;
+                        self.counts.asked.fetch_add(more, Ordering::Relaxed);
+                    }
+                    FindEvent::Provider { peer, addrs } => {
+                        let search = self.clone();
+                        dials.spawn(async move { search.reach(peer, addrs).await });
+                    }
+                    FindEvent::Finished => break,
+                }
+            }
+            self.wait(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            while dials.try_join_next().is_some() {}
+            // Who did not have it before may have it now.
+            for info in self.ctx.net.peers().await {
+                self.offer(info.peer).await;
+            }
+        }
+    }
+
+    /// Waits, but not on when the first peer connects: an empty DHT has nobody to ask.
+    async fn wait(&self, pause: Duration) {
+        if !self.ctx.net.peers().await.is_empty() {
+            tokio::time::sleep(pause).await;
+            return;
+        }
+        let mut events = self.ctx.net_events.subscribe();
+        let connected = async {
+            loop {
+                match events.recv().await {
+                    Ok(NetEvent::Identified { .. }) => return,
+                    Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+                    _ => {}
+                }
+            }
+        };
+        let _ = tokio::time::timeout(pause, connected).await;
+    }
+}
+
+/// The peer id at the end of an address. For a relayed one, that is the peer behind the relay.
+fn peer_in(address: &Multiaddr) -> Option<PeerId> {
+    let text = address.to_string();
+    let (_, peer) = text.rsplit_once("/p2p/")?;
+    peer.parse().ok()
+}

@@ -1,0 +1,156 @@
+//! The downloader's end of the bulk lane `/potluck/bulk/1`: requests out, verified groups in.
+
+use super::receive;
+use crate::context::Context;
+use crate::frames::write_frame;
+use crate::source::{FetchItem, Job, Reporter, SourceNews};
+use potluck_net::{Pipe, PipeWriter};
+use potluck_transfer::wire::bulk::{Cancel, Item, Message, Request};
+use potluck_transfer::{Failure, RequestId};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
+use tokio::task::JoinHandle;
+
+/// A request whose reply is awaited.
+pub(super) struct Pending {
+    pub(super) job: Arc<Job>,
+    pub(super) items: Vec<FetchItem>,
+}
+
+/// The requests in flight on a lane, by their id on the wire.
+#[derive(Default)]
+pub(super) struct InFlight {
+    requests: Mutex<BTreeMap<u32, Pending>>,
+}
+
+impl InFlight {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Pending>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The item that a reply header names.
+    pub(super) fn item(&self, id: u32, item: u16) -> Option<(Arc<Job>, FetchItem, bool)> {
+        let requests = self.lock();
+        let pending = requests.get(&id)?;
+        let found = pending.items.get(usize::from(item))?;
+        let last = usize::from(item) + 1 == pending.items.len();
+        Some((Arc::clone(&pending.job), found.clone(), last))
+    }
+
+    pub(super) fn finish(&self, id: u32) -> Option<Pending> {
+        self.lock().remove(&id)
+    }
+
+    fn ids(&self) -> Vec<u32> {
+        self.lock().keys().copied().collect()
+    }
+}
+
+/// How a lane ended.
+pub(super) enum LaneEnd {
+    /// The pipe broke; another may be opened.
+    Broken(String),
+    /// The peer sent what it must not.
+    Liar(String),
+}
+
+/// An open lane.
+pub(super) struct Lane {
+    writer: Arc<AsyncMutex<PipeWriter>>,
+    in_flight: Arc<InFlight>,
+    report: Reporter,
+    ended: oneshot::Receiver<LaneEnd>,
+    task: JoinHandle<()>,
+}
+
+impl Lane {
+    /// Starts reading replies from a pipe.
+    pub(super) fn start(ctx: &Arc<Context>, pipe: Pipe, report: Reporter) -> Self {
+        let in_flight = Arc::new(InFlight::default());
+        let (tell, ended) = oneshot::channel();
+        let receiver = receive::Receiver::new(
+            Arc::clone(ctx),
+            pipe.peer,
+            pipe.reader,
+            Arc::clone(&in_flight),
+            report.clone(),
+        );
+        let pending = Arc::clone(&in_flight);
+        let last_words = report.clone();
+        let task = tokio::spawn(async move {
+            let end = receiver.run().await;
+            for id in pending.ids() {
+                pending.finish(id);
+                let request = RequestId(id);
+                let failure = Failure::Disconnected;
+                last_words
+                    .tell(SourceNews::Failed { request, failure })
+                    .await;
+            }
+            let _ = tell.send(end);
+        });
+        let writer = Arc::new(AsyncMutex::new(pipe.writer));
+        Self {
+            writer,
+            in_flight,
+            report,
+            ended,
+            task,
+        }
+    }
+
+    /// Asks for items. A request that cannot be sent fails like one whose reply is lost.
+    pub(super) async fn fetch(&self, job: Arc<Job>, request: RequestId, items: Vec<FetchItem>) {
+        let wire = Message::Request(Request {
+            id: request.0,
+            root: job.root,
+            items: items
+                .iter()
+                .map(|item| Item {
+                    hash: item.hash,
+                    size: item.size,
+                    first_group: item.groups.start,
+                    groups: item.groups.end - item.groups.start,
+                })
+                .collect(),
+        });
+        self.in_flight
+            .lock()
+            .insert(request.0, Pending { job, items });
+        if !self.send(&wire).await && self.in_flight.finish(request.0).is_some() {
+            let failure = Failure::Disconnected;
+            self.report
+                .tell(SourceNews::Failed { request, failure })
+                .await;
+        }
+    }
+
+    /// Takes a request back. The reply still has to be read to its end.
+    pub(super) async fn cancel(&self, request: RequestId) {
+        if self.in_flight.lock().contains_key(&request.0) {
+            self.send(&Message::Cancel(Cancel { id: request.0 })).await;
+        }
+    }
+
+    async fn send(&self, message: &Message) -> bool {
+        let Ok(frame) = message.encode() else {
+            return false;
+        };
+        let mut writer = self.writer.lock().await;
+        write_frame(&mut *writer, &frame).await.is_ok()
+    }
+
+    /// Waits for the end of the lane.
+    pub(super) async fn ended(&mut self) -> LaneEnd {
+        (&mut self.ended)
+            .await
+            .unwrap_or_else(|_| LaneEnd::Broken("stopped".to_owned()))
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

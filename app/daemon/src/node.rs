@@ -1,0 +1,362 @@
+//! Starting and stopping a node.
+
+use crate::clock::Clock;
+use crate::config::{self, Config, Dht};
+use crate::context::{Context, FixedLimits};
+use crate::downloads::Downloads;
+use crate::peer_book::PeerBook;
+use crate::rates::RateBook;
+use crate::swarms::Swarms;
+use crate::upload_gate::UploadGate;
+use crate::{dial, errors, http, keys, serve, upkeep};
+use potluck_api::{API_FILE, ApiFile, ErrorBody, Rate, ReadyEvent};
+use potluck_identity::{NetworkKey, NodeKey};
+use potluck_net::{
+    DhtMode, Limiter, Multiaddr, NetConfig, NetEvent, NetHandle, NetLimits, Pipe, StartError,
+};
+use potluck_store::{Store, StoreOptions};
+use potluck_transfer::UploaderConfig;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Network events kept for a listener that is slow.
+const NET_EVENTS: usize = 256;
+
+/// What a node is started with; everything else stands in the config file.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Data directory; it is made when it is not there.
+    pub data: PathBuf,
+    /// Multiaddrs to listen on; empty: as configured.
+    pub listen: Vec<String>,
+    /// Multiaddrs of peers to connect to, besides the configured ones.
+    pub peers: Vec<String>,
+    /// No mDNS and no UPnP.
+    pub no_lan: bool,
+    /// `HOST:PORT` for the API; `None`: a free port on loopback.
+    pub api: Option<String>,
+    /// Upload limit, above the configured one.
+    pub up_limit: Option<Rate>,
+    /// Download limit, above the configured one.
+    pub down_limit: Option<Rate>,
+    /// Key file of a private network.
+    pub private: Option<PathBuf>,
+    /// The node lives inside another command: it listens on a free port rather than on the default
+    /// one, which is the daemon's.
+    pub in_command: bool,
+}
+
+/// A running node.
+pub struct Node {
+    ctx: Arc<Context>,
+    ready: ReadyEvent,
+    api: ApiFile,
+    tasks: JoinSet<()>,
+}
+
+impl Node {
+    /// What `potluck up` prints first.
+    #[must_use]
+    pub fn ready(&self) -> &ReadyEvent {
+        &self.ready
+    }
+
+    /// How to reach its API.
+    #[must_use]
+    pub fn api(&self) -> &ApiFile {
+        &self.api
+    }
+
+    /// Waits until the node is asked to stop through its API.
+    pub async fn stopped(&self) {
+        self.ctx.shutdown.cancelled().await;
+    }
+
+    /// Stops the node: transfers make a last checkpoint, connections close, files are closed.
+    pub async fn shutdown(mut self) {
+        self.ctx.shutdown.cancel();
+        let _ = std::fs::remove_file(self.ctx.data.join(API_FILE));
+        upkeep::save(&self.ctx).await;
+        self.ctx.net.shutdown().await;
+        let ending = async { while self.tasks.join_next().await.is_some() {} };
+        // A client that keeps its connection open must not keep the node from ending.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(3), ending).await;
+        self.tasks.abort_all();
+    }
+}
+
+/// Starts a node; returns once it accepts peers and its API answers.
+///
+/// # Errors
+/// Says what is wrong with the data directory, the settings or the addresses, and what to do.
+pub async fn start(options: Options) -> Result<Node, ErrorBody> {
+    let data = options.data.clone();
+    std::fs::create_dir_all(&data).map_err(|error| {
+        errors::failed(
+            format!("cannot make the data directory {}: {error}", data.display()),
+            "choose another with --data",
+        )
+    })?;
+    let config = config::load(&data)?;
+    let store = open_store(&data, &config).await?;
+    let key = keys::load_or_make(&data)?;
+    let private = private_key(&data, &options, &config)?;
+    let private_network = private.as_ref().map(NetworkKey::fingerprint);
+    let named = named_peers(&options, &config)?;
+    let listener = api_listener(options.api.as_deref()).await?;
+    let (net, events, incoming) = start_net(&options, &config, key, private).await?;
+    let ctx = context(data, store, net, &options, &config, private_network);
+    let mut tasks = JoinSet::new();
+    let api = start_services(
+        &ctx,
+        &mut tasks,
+        Incoming {
+            events,
+            incoming,
+            listener,
+        },
+        named,
+    )?;
+    let ready = ReadyEvent {
+        peer_id: ctx.net.peer_id().to_string(),
+        addresses: ctx.addresses(),
+        api: api.url.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        data: ctx.data.display().to_string(),
+    };
+    Ok(Node {
+        ctx,
+        ready,
+        api,
+        tasks,
+    })
+}
+
+async fn open_store(data: &Path, config: &Config) -> Result<Store, ErrorBody> {
+    let dir = data.to_path_buf();
+    let options = StoreOptions {
+        quota_bytes: config.limits.storage_bytes,
+        ..StoreOptions::default()
+    };
+    tokio::task::spawn_blocking(move || Store::open(&dir, options))
+        .await
+        .map_err(|_| errors::stopping())?
+        .map_err(|error| errors::open(&error))
+}
+
+fn private_key(
+    data: &Path,
+    options: &Options,
+    config: &Config,
+) -> Result<Option<NetworkKey>, ErrorBody> {
+    let configured = config
+        .net
+        .private_key_file
+        .as_ref()
+        .map(|file| data.join(file));
+    options
+        .private
+        .clone()
+        .or(configured)
+        .map(|file| keys::network_key(&file))
+        .transpose()
+}
+
+fn named_peers(options: &Options, config: &Config) -> Result<Vec<Multiaddr>, ErrorBody> {
+    options
+        .peers
+        .iter()
+        .chain(&config.net.peers)
+        .map(|text| dial::parse(text))
+        .collect()
+}
+
+async fn api_listener(asked: Option<&str>) -> Result<TcpListener, ErrorBody> {
+    let address = asked.unwrap_or("127.0.0.1:0");
+    let parsed: std::net::SocketAddr =
+        address
+            .replace("localhost", "127.0.0.1")
+            .parse()
+            .map_err(|_| {
+                errors::usage(
+                    format!("'{}' is not HOST:PORT", errors::clip(address)),
+                    "write for example --api 127.0.0.1:4770",
+                )
+            })?;
+    if !parsed.ip().is_loopback() {
+        return Err(errors::usage(
+            format!(
+                "the API is for this machine only, and {} is not loopback",
+                parsed.ip()
+            ),
+            "use 127.0.0.1 or [::1]; reach it from elsewhere through an SSH tunnel",
+        ));
+    }
+    TcpListener::bind(parsed).await.map_err(|error| {
+        errors::failed(
+            format!("cannot listen on {parsed} for the API: {error}"),
+            "choose another port with --api, or 0 for any free one",
+        )
+    })
+}
+
+type Started = (NetHandle, mpsc::Receiver<NetEvent>, mpsc::Receiver<Pipe>);
+
+async fn start_net(
+    options: &Options,
+    config: &Config,
+    key: NodeKey,
+    private: Option<NetworkKey>,
+) -> Result<Started, ErrorBody> {
+    let (configured, chosen) = config.net.listen_addresses();
+    let (texts, chosen) = if options.listen.is_empty() {
+        (configured, chosen)
+    } else {
+        (options.listen.clone(), true)
+    };
+    let mut listen: Vec<Multiaddr> = texts
+        .iter()
+        .map(|text| dial::parse(text))
+        .collect::<Result<_, _>>()?;
+    if options.in_command && !chosen {
+        listen = any_port(&listen);
+    }
+    let net = |listen: Vec<Multiaddr>| -> Result<NetConfig, ErrorBody> {
+        let external = config
+            .net
+            .external
+            .iter()
+            .map(|text| dial::parse(text))
+            .collect::<Result<_, _>>()?;
+        let key = NodeKey::from_bytes(&key.to_bytes())
+            .map_err(|error| errors::failed(error.to_string(), "restore the key from a backup"))?;
+        let private = private
+            .as_ref()
+            .map(|key| NetworkKey::from_seed(*key.bytes()));
+        let mut net = NetConfig::new(key);
+        net.listen = listen;
+        net.external = external;
+        net.lan = config.net.lan && !options.no_lan;
+        net.private = private;
+        net.relay_server = config.net.relay;
+        net.limits = NetLimits {
+            max_connections: config.limits.max_connections,
+            max_memory_bytes: Some(config.limits.max_memory_bytes),
+            ..NetLimits::default()
+        };
+        net.dht_server = match config.net.dht {
+            Dht::Auto => DhtMode::Auto,
+            Dht::Server => DhtMode::Server,
+            Dht::Client => DhtMode::Client,
+        };
+        Ok(net)
+    };
+    match potluck_net::start(net(listen.clone())?).await {
+        Err(StartError::AddressInUse { addr }) if !chosen => {
+            tracing::warn!(%addr, "the default port is taken; listening on a free one");
+            potluck_net::start(net(any_port(&listen))?)
+                .await
+                .map_err(|error| start_error(&error))
+        }
+        started => started.map_err(|error| start_error(&error)),
+    }
+}
+
+fn any_port(listen: &[Multiaddr]) -> Vec<Multiaddr> {
+    let free = |address: &Multiaddr| address.to_string().replace("/4771", "/0").parse().ok();
+    listen.iter().filter_map(free).collect()
+}
+
+fn start_error(error: &StartError) -> ErrorBody {
+    let hint = match error {
+        StartError::Key(_) => "restore the file 'key' in the data directory from a backup",
+        StartError::AddressInUse { .. } => {
+            "another program listens there: choose another port with --listen, or 0 for any free one"
+        }
+        StartError::PermissionDenied { .. } => "choose a port above 1023",
+        StartError::AddressNotAvailable { .. } => {
+            "use an address of this machine, or 0.0.0.0 for all"
+        }
+        StartError::AddressNotSupported { .. } => {
+            "use /ip4/…/tcp/PORT or /ip4/…/udp/PORT/quic-v1; a private network has TCP only"
+        }
+        StartError::Listen { .. } => "choose another address with --listen",
+        StartError::Transport(_) => "'potluck doctor' may say more",
+    };
+    errors::failed(error.to_string(), hint)
+}
+
+fn context(
+    data: PathBuf,
+    store: Store,
+    net: NetHandle,
+    options: &Options,
+    config: &Config,
+    private_network: Option<String>,
+) -> Arc<Context> {
+    let clock = Clock::start();
+    let ctx = Context {
+        data,
+        store,
+        net,
+        clock,
+        up: Limiter::new(None),
+        down: Limiter::new(None),
+        gate: UploadGate::new(UploaderConfig::default(), clock),
+        swarms: Swarms::default(),
+        book: PeerBook::default(),
+        rates: RateBook::default(),
+        downloads: Downloads::default(),
+        net_events: broadcast::channel(NET_EVENTS).0,
+        announce: Notify::new(),
+        shutdown: CancellationToken::new(),
+        fixed_limits: FixedLimits {
+            up: options.up_limit,
+            down: options.down_limit,
+        },
+        config: Mutex::new(config.clone()),
+        private_network,
+    };
+    ctx.apply_limits(config);
+    Arc::new(ctx)
+}
+
+struct Incoming {
+    events: mpsc::Receiver<NetEvent>,
+    incoming: mpsc::Receiver<Pipe>,
+    listener: TcpListener,
+}
+
+fn start_services(
+    ctx: &Arc<Context>,
+    tasks: &mut JoinSet<()>,
+    from: Incoming,
+    named: Vec<Multiaddr>,
+) -> Result<ApiFile, ErrorBody> {
+    let address = from
+        .listener
+        .local_addr()
+        .map_err(|error| errors::failed(format!("the API has no address: {error}"), "try again"))?;
+    let token = keys::api_token()?;
+    let api = ApiFile {
+        url: format!("http://{address}"),
+        token: token.clone(),
+        pid: std::process::id(),
+    };
+    tasks.spawn(upkeep::listen(Arc::clone(ctx), from.events));
+    tasks.spawn(serve::run(Arc::clone(ctx), from.incoming));
+    tasks.spawn(upkeep::meet(Arc::clone(ctx), named));
+    tasks.spawn(upkeep::remember(Arc::clone(ctx)));
+    tasks.spawn(upkeep::sample(Arc::clone(ctx)));
+    tasks.spawn(upkeep::announce(Arc::clone(ctx)));
+    tasks.spawn(http::serve(Arc::clone(ctx), from.listener, token.into()));
+    keys::write_private(
+        &ctx.data.join(API_FILE),
+        &serde_json::to_vec(&api).unwrap_or_default(),
+    )?;
+    Ok(api)
+}

@@ -1,0 +1,258 @@
+//! The provider's end of the bulk lane `/potluck/bulk/1`.
+
+use crate::context::Context;
+use crate::frames::read_frame;
+use crate::swarms::Update;
+use crate::upload_gate::Turn;
+use potluck_identity::PeerId;
+use potluck_net::{Pipe, PipeReader, PipeWriter};
+use potluck_store::{ReadError, SpanBuf};
+use potluck_transfer::wire::bulk::{
+    Cancel, Header, Item, MAX_FRAME_BYTES, Message, Request, Status,
+};
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Notify;
+
+/// Requests that may wait on one lane; a peer that sends more is not read from until one is done.
+const MAX_WAITING: usize = 128;
+/// Bytes of one item; what is read for it is kept in memory until it is sent.
+const MAX_ITEM_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes written before the limiter is asked again.
+const CHUNK: usize = 64 * 1024;
+/// A peer that does not take a chunk for this long is gone.
+const WRITE_TIME: Duration = Duration::from_secs(60);
+
+#[derive(Default)]
+struct Waiting {
+    requests: VecDeque<Request>,
+    cancelled: BTreeSet<u32>,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    came: Notify,
+    went: Notify,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn next(&self) -> Option<Request> {
+        loop {
+            let came = self.came.notified();
+            {
+                let mut waiting = self.lock();
+                if let Some(request) = waiting.requests.pop_front() {
+                    self.went.notify_one();
+                    return Some(request);
+                }
+                if waiting.closed {
+                    return None;
+                }
+            }
+            came.await;
+        }
+    }
+
+    fn cancelled(&self, id: u32) -> bool {
+        self.lock().cancelled.remove(&id)
+    }
+}
+
+/// Serves one lane to its end.
+pub(super) async fn serve(ctx: &Arc<Context>, pipe: Pipe) {
+    let peer = pipe.peer;
+    let queue = Queue::default();
+    let mut server = Server {
+        ctx,
+        peer,
+        writer: pipe.writer,
+        queue: &queue,
+        buf: SpanBuf::new(),
+    };
+    let ended = tokio::select! {
+        ended = read_requests(pipe.reader, &queue) => match ended {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        },
+        ended = server.run() => ended,
+    };
+    if let Err(error) = ended {
+        if error.kind() == io::ErrorKind::InvalidData {
+            ctx.ban(peer, format!("broke the protocol: {error}"));
+        }
+        tracing::debug!(%peer, %error, "a lane ended");
+    }
+}
+
+/// Reads requests into the queue. Ends with an error, or waits for ever once the peer said that no
+/// more will come, so that what it asked is still served.
+async fn read_requests(mut reader: PipeReader, queue: &Queue) -> io::Result<()> {
+    while let Some(frame) = read_frame(&mut reader, MAX_FRAME_BYTES).await? {
+        let message = Message::decode(&frame)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+        match message {
+            Message::Request(request) => {
+                loop {
+                    let went = queue.went.notified();
+                    if queue.lock().requests.len() < MAX_WAITING {
+                        break;
+                    }
+                    went.await;
+                }
+                queue.lock().requests.push_back(request);
+            }
+            Message::Cancel(Cancel { id }) => {
+                let mut waiting = queue.lock();
+                if waiting.cancelled.len() < MAX_WAITING {
+                    waiting.cancelled.insert(id);
+                }
+            }
+        }
+        queue.came.notify_one();
+    }
+    queue.lock().closed = true;
+    queue.came.notify_one();
+    std::future::pending().await
+}
+
+struct Server<'a> {
+    ctx: &'a Arc<Context>,
+    peer: PeerId,
+    writer: PipeWriter,
+    queue: &'a Queue,
+    buf: SpanBuf,
+}
+
+impl Server<'_> {
+    async fn run(&mut self) -> io::Result<()> {
+        while let Some(request) = self.queue.next().await {
+            self.request(request).await?;
+        }
+        self.writer.shutdown().await
+    }
+
+    /// Answers one request. An item that cannot be served ends the answer.
+    async fn request(&mut self, request: Request) -> io::Result<()> {
+        let bytes = request.data_len();
+        let served = self.ctx.may_serve(&request.root);
+        let turn = if served {
+            self.ctx.gate.turn(self.peer, bytes).await.ok()
+        } else {
+            None
+        };
+        let Some(mut turn) = turn else {
+            let status = if served {
+                Status::Busy
+            } else {
+                Status::NotHave
+            };
+            return self.refuse(request.id, 0, status).await;
+        };
+        for (index, item) in (0u16..).zip(&request.items) {
+            let status = if self.queue.cancelled(request.id) {
+                Status::Cancelled
+            } else {
+                self.read(&request, item).await
+            };
+            if status != Status::Ok {
+                return self.refuse(request.id, index, status).await;
+            }
+            self.send(request.id, index, &mut turn).await?;
+            let sent = self.buf.data().len() as u64;
+            self.ctx.swarms.sent(&request.root, &self.peer, sent);
+        }
+        // A cancel that came after the last item would otherwise hit a later request of that id.
+        self.queue.cancelled(request.id);
+        self.writer.flush().await
+    }
+
+    /// Reads an item's bytes and proof, checked against the address.
+    async fn read(&mut self, request: &Request, item: &Item) -> Status {
+        if item.data_len() > MAX_ITEM_BYTES {
+            return Status::Invalid;
+        }
+        let span = item.span();
+        let store = self.ctx.store.clone();
+        let mut buf = std::mem::take(&mut self.buf);
+        let (hash, size) = (item.hash, item.size);
+        let read = tokio::task::spawn_blocking(move || {
+            let read = match store.blob_size(&hash) {
+                Ok(Some(known)) if known == size => store.read_span(&hash, span, &mut buf),
+                _ => Err(ReadError::NotHave),
+            };
+            (read, buf)
+        });
+        let Ok((read, buf)) = read.await else {
+            return Status::Busy;
+        };
+        self.buf = buf;
+        match read {
+            Ok(()) => Status::Ok,
+            Err(ReadError::NotHave | ReadError::BadSpan) => Status::NotHave,
+            Err(ReadError::Changed { path, what }) => {
+                tracing::warn!(path = %path.display(), %what, "a shared file is not what it was");
+                retract(self.ctx, request, item).await;
+                Status::Changed
+            }
+            Err(ReadError::Fault(fault)) => {
+                tracing::error!(%fault, "cannot read a shared file");
+                Status::Busy
+            }
+        }
+    }
+
+    async fn refuse(&mut self, id: u32, item: u16, status: Status) -> io::Result<()> {
+        self.writer
+            .write_all(&Header { id, item, status }.encode())
+            .await?;
+        self.writer.flush().await
+    }
+
+    async fn send(&mut self, id: u32, item: u16, turn: &mut Turn) -> io::Result<()> {
+        let header = Header {
+            id,
+            item,
+            status: Status::Ok,
+        }
+        .encode();
+        self.writer.write_all(&header).await?;
+        self.writer.write_all(self.buf.proof()).await?;
+        let step = match self.ctx.up.rate() {
+            Some(rate) if rate < 1_000_000 => 16 * 1024,
+            _ => CHUNK,
+        };
+        for chunk in self.buf.data().chunks(step) {
+            self.ctx.up.take(chunk.len()).await;
+            let written = tokio::time::timeout(WRITE_TIME, self.writer.write_all(chunk));
+            written
+                .await
+                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            turn.sent(chunk.len() as u64);
+        }
+        if self.ctx.up.rate().is_some() {
+            self.writer.flush().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells the root's swarm which pieces went with a file that changed.
+async fn retract(ctx: &Arc<Context>, request: &Request, item: &Item) {
+    let (root, hash) = (request.root, item.hash);
+    let pieces = ctx.blocking(move |store| {
+        let layout = store.layout(&root).ok()??;
+        Some(layout.pieces_of_blob(layout.find_blob(&hash)?))
+    });
+    if let Some(Some(pieces)) = pieces.await {
+        ctx.swarms.tell(&root, &Update::Changed(pieces));
+    }
+}

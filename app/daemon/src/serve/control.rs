@@ -1,0 +1,240 @@
+//! The provider's end of the control stream `/potluck/swarm/1`.
+
+use crate::context::Context;
+use crate::frames::{read_frame, unsendable, write_frame};
+use crate::swarms::{Joined, Update};
+use potluck_content::tree::Geometry;
+use potluck_content::{Address, Kind, MAX_PIECES, PieceSet};
+use potluck_identity::PeerId;
+use potluck_net::{Pipe, PipeReader, PipeWriter};
+use potluck_store::SpanBuf;
+use potluck_transfer::wire::PieceMap;
+use potluck_transfer::wire::control::{
+    Head, Hello, MAX_ADDR_BYTES, MAX_ADDRS, MAX_FRAME_BYTES, MAX_PEERS, Message, PeerHint, Peers,
+    Reject, RejectReason, RetractReason, Welcome,
+};
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a peer may take to say what it wants.
+const HELLO_TIME: Duration = Duration::from_secs(10);
+/// A silent stream gets a ping this often.
+const PING_EVERY: Duration = Duration::from_secs(15);
+/// News that comes within this time of each other goes in one message.
+const GATHER: Duration = Duration::from_millis(50);
+/// A member that does not take a message for this long is gone.
+const WRITE_TIME: Duration = Duration::from_secs(30);
+
+/// Serves one control stream to its end.
+pub(super) async fn serve(ctx: &Arc<Context>, pipe: Pipe) {
+    let peer = pipe.peer;
+    let (mut reader, mut writer) = (pipe.reader, pipe.writer);
+    let hello = tokio::time::timeout(HELLO_TIME, read_frame(&mut reader, MAX_FRAME_BYTES));
+    let Ok(Ok(Some(frame))) = hello.await else {
+        return;
+    };
+    let Ok(Message::Hello(hello)) = Message::decode(&frame) else {
+        ctx.ban(peer, "broke the protocol: no hello".to_owned());
+        return;
+    };
+    let welcome = match welcome(ctx, &hello).await {
+        Ok(welcome) => welcome,
+        Err(reason) => {
+            let _ = send(&mut writer, &Message::Reject(Reject { reason })).await;
+            return;
+        }
+    };
+    let root = hello.root;
+    let Some(joined) = ctx.swarms.join(root, peer, hello.serving) else {
+        let busy = Message::Reject(Reject {
+            reason: RejectReason::Busy,
+        });
+        let _ = send(&mut writer, &busy).await;
+        return;
+    };
+    let serial = joined.serial;
+    if send(&mut writer, &Message::Welcome(welcome)).await.is_ok() {
+        let ended = tokio::select! {
+            ended = stay(ctx, root, joined, &mut writer) => ended,
+            () = until_closed(&mut reader) => Ok(()),
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "a swarm member is gone");
+        }
+    }
+    ctx.swarms.leave(&root, &peer, serial);
+}
+
+/// What this node has of a root, with the proof of the root blob's size.
+async fn welcome(ctx: &Arc<Context>, hello: &Hello) -> Result<Welcome, RejectReason> {
+    let root = hello.root;
+    if !ctx.may_serve(&root) {
+        return Err(RejectReason::NotFound);
+    }
+    let store = ctx.store.clone();
+    let found = tokio::task::spawn_blocking(move || -> Option<(u64, Head, PieceSet)> {
+        let have = store.available(&root).ok()??;
+        let size = match root.kind {
+            Kind::Blob => store.layout(&root).ok()??.total_bytes(),
+            Kind::Folder => store.blob_size(&root.hash).ok()??,
+        };
+        let mut buf = SpanBuf::new();
+        store
+            .read_span(&root.hash, Geometry::new(size).last_group(), &mut buf)
+            .ok()?;
+        let (proof, data) = buf.into_parts();
+        Some((size, Head { proof, data }, have))
+    });
+    let (size, head, have) = found.await.unwrap_or(None).ok_or(RejectReason::NotFound)?;
+    Ok(Welcome {
+        size,
+        head: hello.head.then_some(head),
+        have: PieceMap::of(&have),
+    })
+}
+
+/// Tells a member the news until it leaves or cannot keep up.
+async fn stay(
+    ctx: &Arc<Context>,
+    root: Address,
+    joined: Joined,
+    writer: &mut PipeWriter,
+) -> io::Result<()> {
+    let Joined {
+        mut updates,
+        others,
+        ..
+    } = joined;
+    introduce(ctx, &others, writer).await?;
+    // What was completed between looking at the store and joining the swarm would be missed.
+    if let Some(have) = ctx.available(root).await {
+        let ranges: Vec<Range<u32>> = have.ranges().collect();
+        for message in Message::have(&ranges) {
+            send(writer, &message).await?;
+        }
+    }
+    loop {
+        let first = match tokio::time::timeout(PING_EVERY, updates.recv()).await {
+            Err(_) => {
+                send(writer, &Message::Ping).await?;
+                continue;
+            }
+            Ok(None) => return Ok(()),
+            Ok(Some(update)) => update,
+        };
+        tokio::time::sleep(GATHER).await;
+        let mut news = News::default();
+        news.add(first);
+        while let Ok(update) = updates.try_recv() {
+            news.add(update);
+        }
+        if !news.tell(ctx, writer).await? {
+            return Ok(());
+        }
+    }
+}
+
+#[derive(Default)]
+struct News {
+    have: Vec<Range<u32>>,
+    changed: Vec<Range<u32>>,
+    members: Vec<PeerId>,
+    removed: bool,
+}
+
+impl News {
+    fn add(&mut self, update: Update) {
+        match update {
+            Update::Have(range) => push_range(&mut self.have, range),
+            Update::Changed(range) => push_range(&mut self.changed, range),
+            Update::Member(peer) => self.members.push(peer),
+            Update::Removed => self.removed = true,
+        }
+    }
+
+    /// Sends it all; `false` when nothing can follow.
+    async fn tell(self, ctx: &Arc<Context>, writer: &mut PipeWriter) -> io::Result<bool> {
+        if self.removed {
+            let all = 0..MAX_PIECES;
+            for gone in Message::retract(&[all], RetractReason::Removed) {
+                send(writer, &gone).await?;
+            }
+            return Ok(false);
+        }
+        for message in Message::have(&normal(self.have)) {
+            send(writer, &message).await?;
+        }
+        for message in Message::retract(&normal(self.changed), RetractReason::Changed) {
+            send(writer, &message).await?;
+        }
+        introduce(ctx, &self.members, writer).await?;
+        Ok(true)
+    }
+}
+
+fn push_range(ranges: &mut Vec<Range<u32>>, range: Range<u32>) {
+    match ranges.last_mut() {
+        Some(last) if last.end == range.start => last.end = range.end,
+        _ => ranges.push(range),
+    }
+}
+
+/// Sorted and merged, as the wire wants ranges to be.
+fn normal(mut ranges: Vec<Range<u32>>) -> Vec<Range<u32>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut merged: Vec<Range<u32>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+async fn introduce(
+    ctx: &Arc<Context>,
+    members: &[PeerId],
+    writer: &mut PipeWriter,
+) -> io::Result<()> {
+    let mut peers: Vec<PeerHint> = Vec::new();
+    for peer in members.iter().take(MAX_PEERS) {
+        let addrs: Vec<serde_bytes::ByteBuf> = (ctx.addresses_of(peer).await.iter())
+            .map(|addr| serde_bytes::ByteBuf::from(addr.to_vec()))
+            .filter(|bytes| bytes.len() <= MAX_ADDR_BYTES)
+            .take(MAX_ADDRS)
+            .collect();
+        if !addrs.is_empty() {
+            peers.push(PeerHint { id: *peer, addrs });
+        }
+    }
+    if peers.is_empty() {
+        return Ok(());
+    }
+    send(writer, &Message::Peers(Peers { peers })).await
+}
+
+async fn send(writer: &mut PipeWriter, message: &Message) -> io::Result<()> {
+    let frame = message.encode().map_err(|error| unsendable(&error))?;
+    tokio::time::timeout(WRITE_TIME, write_frame(writer, &frame))
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// A requester says nothing after its hello; whatever comes, the stream is over.
+async fn until_closed(reader: &mut PipeReader) {
+    let _ = read_frame(reader, MAX_FRAME_BYTES).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_sorted_and_merged() {
+        assert_eq!(normal(vec![5..6, 0..2, 2..3, 4..5]), vec![0..3, 4..6]);
+        assert_eq!(normal(Vec::new()), Vec::new());
+    }
+}

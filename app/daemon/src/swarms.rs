@@ -1,0 +1,254 @@
+//! Who is fetching what from this node: the members of each root's swarm as a provider sees them.
+
+use potluck_content::Address;
+use potluck_identity::PeerId;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+
+/// Updates that may wait for one member; a member that falls further behind is dropped and asks
+/// again.
+const UPDATE_QUEUE: usize = 256;
+/// Members introduced to a newcomer.
+const MAX_INTRODUCTIONS: usize = 16;
+/// Members of one swarm.
+const MAX_MEMBERS: usize = 512;
+/// Newcomers that may wait to be looked at by a running download.
+const CANDIDATE_QUEUE: usize = 64;
+
+/// What a member of a swarm is told.
+#[derive(Debug, Clone)]
+pub(crate) enum Update {
+    /// Pieces that can be had here now.
+    Have(Range<u32>),
+    /// Pieces that can no longer be had here, because the file changed.
+    Changed(Range<u32>),
+    /// The root is no longer provided.
+    Removed,
+    /// Another member that provides.
+    Member(PeerId),
+}
+
+struct Member {
+    serial: u64,
+    serving: bool,
+    updates: mpsc::Sender<Update>,
+    sent_bytes: u64,
+}
+
+#[derive(Default)]
+struct Swarm {
+    members: BTreeMap<PeerId, Member>,
+    /// Set while this node fetches the root itself: members that provide are sources too.
+    download: Option<mpsc::Sender<PeerId>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    swarms: BTreeMap<Address, Swarm>,
+    next_serial: u64,
+}
+
+/// All swarms; one for each node.
+#[derive(Default)]
+pub(crate) struct Swarms {
+    inner: Mutex<Inner>,
+}
+
+/// What a newcomer gets.
+pub(crate) struct Joined {
+    pub(crate) serial: u64,
+    pub(crate) updates: mpsc::Receiver<Update>,
+    /// Members that provide, to be introduced.
+    pub(crate) others: Vec<PeerId>,
+}
+
+/// A peer that fetches from this node.
+#[derive(Debug, Clone)]
+pub(crate) struct MemberReport {
+    pub(crate) root: Address,
+    pub(crate) peer: PeerId,
+    pub(crate) sent_bytes: u64,
+}
+
+impl Swarms {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a peer that fetches `root`; `None` when the swarm is full. A second session of the
+    /// same peer replaces the first.
+    pub(crate) fn join(&self, root: Address, peer: PeerId, serving: bool) -> Option<Joined> {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        let swarm = inner.swarms.entry(root).or_default();
+        if swarm.members.len() >= MAX_MEMBERS && !swarm.members.contains_key(&peer) {
+            return None;
+        }
+        let others: Vec<PeerId> = swarm
+            .members
+            .iter()
+            .filter(|(id, member)| member.serving && **id != peer)
+            .map(|(id, _)| *id)
+            .take(MAX_INTRODUCTIONS)
+            .collect();
+        if serving {
+            for member in swarm.members.values() {
+                // A full queue only means that this member hears of the newcomer elsewhere.
+                let _ = member.updates.try_send(Update::Member(peer));
+            }
+            if let Some(download) = &swarm.download {
+                let _ = download.try_send(peer);
+            }
+        }
+        let (updates, receiver) = mpsc::channel(UPDATE_QUEUE);
+        let serial = inner.next_serial;
+        inner.next_serial += 1;
+        swarm.members.insert(
+            peer,
+            Member {
+                serial,
+                serving,
+                updates,
+                sent_bytes: 0,
+            },
+        );
+        Some(Joined {
+            serial,
+            updates: receiver,
+            others,
+        })
+    }
+
+    /// Removes a member, unless a later session of the same peer took its place.
+    pub(crate) fn leave(&self, root: &Address, peer: &PeerId, serial: u64) {
+        let mut inner = self.lock();
+        if let Some(swarm) = inner.swarms.get_mut(root) {
+            if swarm
+                .members
+                .get(peer)
+                .is_some_and(|member| member.serial == serial)
+            {
+                swarm.members.remove(peer);
+            }
+            if swarm.members.is_empty() && swarm.download.is_none() {
+                inner.swarms.remove(root);
+            }
+        }
+    }
+
+    /// Tells every member of a root's swarm; who cannot keep up is dropped.
+    pub(crate) fn tell(&self, root: &Address, update: &Update) {
+        let mut inner = self.lock();
+        if let Some(swarm) = inner.swarms.get_mut(root) {
+            swarm
+                .members
+                .retain(|_, member| member.updates.try_send(update.clone()).is_ok());
+        }
+    }
+
+    /// Counts bytes sent to a member.
+    pub(crate) fn sent(&self, root: &Address, peer: &PeerId, bytes: u64) {
+        let mut inner = self.lock();
+        let member = inner
+            .swarms
+            .get_mut(root)
+            .and_then(|swarm| swarm.members.get_mut(peer));
+        if let Some(member) = member {
+            member.sent_bytes += bytes;
+        }
+    }
+
+    /// Registers this node's own download of a root; the receiver yields members that provide.
+    pub(crate) fn begin_download(&self, root: Address) -> mpsc::Receiver<PeerId> {
+        let (tell, candidates) = mpsc::channel(CANDIDATE_QUEUE);
+        let mut inner = self.lock();
+        let swarm = inner.swarms.entry(root).or_default();
+        for (peer, member) in &swarm.members {
+            if member.serving {
+                let _ = tell.try_send(*peer);
+            }
+        }
+        swarm.download = Some(tell);
+        candidates
+    }
+
+    /// This node no longer fetches the root.
+    pub(crate) fn end_download(&self, root: &Address) {
+        let mut inner = self.lock();
+        if let Some(swarm) = inner.swarms.get_mut(root) {
+            swarm.download = None;
+            if swarm.members.is_empty() {
+                inner.swarms.remove(root);
+            }
+        }
+    }
+
+    /// Who fetches what.
+    pub(crate) fn members(&self) -> Vec<MemberReport> {
+        let inner = self.lock();
+        let mut reports = Vec::new();
+        for (root, swarm) in &inner.swarms {
+            for (peer, member) in &swarm.members {
+                reports.push(MemberReport {
+                    root: *root,
+                    peer: *peer,
+                    sent_bytes: member.sent_bytes,
+                });
+            }
+        }
+        reports
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use potluck_content::{Hash, Kind};
+    use potluck_identity::NodeKey;
+
+    fn root() -> Address {
+        Address {
+            kind: Kind::Blob,
+            hash: Hash::of(b"a dish"),
+        }
+    }
+
+    fn peer(seed: u8) -> PeerId {
+        NodeKey::from_seed([seed; 32]).peer_id()
+    }
+
+    #[test]
+    fn newcomers_and_members_are_introduced() {
+        let swarms = Swarms::default();
+        let mut first = swarms.join(root(), peer(1), true).unwrap();
+        let second = swarms.join(root(), peer(2), true).unwrap();
+        assert!(first.others.is_empty());
+        assert_eq!(second.others, vec![peer(1)]);
+        assert!(matches!(first.updates.try_recv(), Ok(Update::Member(id)) if id == peer(2)));
+        let mut candidates = swarms.begin_download(root());
+        assert!(candidates.try_recv().is_ok() && candidates.try_recv().is_ok());
+    }
+
+    #[test]
+    fn a_later_session_is_not_removed_by_the_end_of_an_earlier_one() {
+        let swarms = Swarms::default();
+        let first = swarms.join(root(), peer(1), false).unwrap();
+        let second = swarms.join(root(), peer(1), false).unwrap();
+        swarms.leave(&root(), &peer(1), first.serial);
+        assert_eq!(swarms.members().len(), 1);
+        swarms.leave(&root(), &peer(1), second.serial);
+        assert!(swarms.members().is_empty());
+    }
+
+    #[test]
+    fn a_member_that_falls_behind_is_dropped() {
+        let swarms = Swarms::default();
+        let _slow = swarms.join(root(), peer(1), false).unwrap();
+        for piece in 0..300 {
+            swarms.tell(&root(), &Update::Have(piece..piece + 1));
+        }
+        assert!(swarms.members().is_empty());
+    }
+}

@@ -1,0 +1,245 @@
+//! The behaviour that opens and accepts pipes.
+//!
+//! It differs from a generic stream behaviour in what matters here: a new pipe goes over the best
+//! connection with the peer, opening never dials, openings do not wait for each other, and what
+//! comes in is bounded.
+
+mod handler;
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use libp2p::{
+    Multiaddr, PeerId,
+    core::{Endpoint, multiaddr::Protocol, transport::PortUse},
+    swarm::{
+        ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler,
+        THandlerInEvent, THandlerOutEvent, ToSwarm,
+    },
+};
+use tokio::sync::{mpsc, oneshot};
+
+use self::handler::LaneHandler;
+use crate::{Channel, OpenError, Path, Pipe, counters::Counters};
+
+/// Openings that may wait in a connection's queue.
+const OPEN_QUEUE: usize = 32;
+
+/// A pipe that someone wants on a connection.
+#[derive(Debug)]
+pub(crate) struct OpenRequest {
+    channel: Channel,
+    reply: oneshot::Sender<Result<Pipe, OpenError>>,
+}
+
+/// Live connections, best first for each peer.
+#[derive(Debug, Default)]
+struct Routes {
+    peers: HashMap<PeerId, PeerRoutes>,
+}
+
+#[derive(Debug, Default)]
+struct PeerRoutes {
+    counters: Arc<Counters>,
+    lanes: Vec<Lane>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    connection: ConnectionId,
+    rank: (Path, bool),
+    sender: mpsc::Sender<OpenRequest>,
+}
+
+/// Opens pipes on live connections, from any task.
+#[derive(Debug, Clone)]
+pub(crate) struct LaneControl {
+    routes: Arc<Mutex<Routes>>,
+}
+
+impl LaneControl {
+    /// Asks for a pipe on the best connection with the peer.
+    pub(crate) fn request(
+        &self,
+        peer: &PeerId,
+        channel: Channel,
+    ) -> Result<oneshot::Receiver<Result<Pipe, OpenError>>, OpenError> {
+        let sender = self.best(peer).ok_or(OpenError::NotConnected)?;
+        let (reply, receiver) = oneshot::channel();
+        sender
+            .try_send(OpenRequest { channel, reply })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => OpenError::Busy,
+                mpsc::error::TrySendError::Closed(_) => OpenError::NotConnected,
+            })?;
+        Ok(receiver)
+    }
+
+    /// The counters of a connected peer.
+    pub(crate) fn counters(&self, peer: &PeerId) -> Option<Arc<Counters>> {
+        lock(&self.routes)
+            .peers
+            .get(peer)
+            .map(|routes| Arc::clone(&routes.counters))
+    }
+
+    fn best(&self, peer: &PeerId) -> Option<mpsc::Sender<OpenRequest>> {
+        let routes = lock(&self.routes);
+        let lanes = &routes.peers.get(peer)?.lanes;
+        lanes
+            .iter()
+            .find(|lane| !lane.sender.is_closed())
+            .map(|lane| lane.sender.clone())
+    }
+}
+
+/// The swarm's side: gives each connection a handler and keeps the routes.
+pub(crate) struct Lanes {
+    routes: Arc<Mutex<Routes>>,
+    incoming: mpsc::Sender<Pipe>,
+    total: Arc<Counters>,
+    max_pipes_per_peer: u32,
+}
+
+impl Lanes {
+    pub(crate) fn new(
+        incoming: mpsc::Sender<Pipe>,
+        total: Arc<Counters>,
+        max_pipes_per_peer: u32,
+    ) -> Self {
+        Self {
+            routes: Arc::default(),
+            incoming,
+            total,
+            max_pipes_per_peer,
+        }
+    }
+
+    pub(crate) fn control(&self) -> LaneControl {
+        LaneControl {
+            routes: Arc::clone(&self.routes),
+        }
+    }
+
+    fn handler(
+        &self,
+        connection: ConnectionId,
+        peer: PeerId,
+        path: Path,
+        udp: bool,
+    ) -> LaneHandler {
+        let (sender, requests) = mpsc::channel(OPEN_QUEUE);
+        let mut routes = lock(&self.routes);
+        let entry = routes.peers.entry(peer).or_default();
+        entry.lanes.push(Lane {
+            connection,
+            rank: (path, udp),
+            sender,
+        });
+        // Stable, so that among equals the oldest connection stays first.
+        entry.lanes.sort_by_key(|lane| lane.rank);
+        LaneHandler::new(handler::Settings {
+            peer,
+            path,
+            requests,
+            incoming: self.incoming.clone(),
+            counters: Arc::clone(&entry.counters),
+            total: Arc::clone(&self.total),
+            max_pipes: self.max_pipes_per_peer,
+        })
+    }
+
+    /// Forgets connections whose handler is gone. A connection may be denied by another behaviour
+    /// after the handler was made, in which case no closing event comes.
+    fn forget(&self, peer: &PeerId, connection: Option<ConnectionId>) {
+        let mut routes = lock(&self.routes);
+        if let Some(entry) = routes.peers.get_mut(peer) {
+            entry
+                .lanes
+                .retain(|lane| Some(lane.connection) != connection && !lane.sender.is_closed());
+            if entry.lanes.is_empty() {
+                routes.peers.remove(peer);
+            }
+        }
+    }
+}
+
+impl NetworkBehaviour for Lanes {
+    type ConnectionHandler = LaneHandler;
+    type ToSwarm = Infallible;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        local: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(self.handler(
+            connection,
+            peer,
+            Path::of_inbound(local, remote),
+            is_udp(remote),
+        ))
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        address: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(self.handler(connection, peer, Path::of(address), is_udp(address)))
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        match event {
+            FromSwarm::ConnectionClosed(ConnectionClosed {
+                peer_id,
+                connection_id,
+                ..
+            }) => {
+                self.forget(&peer_id, Some(connection_id));
+            }
+            FromSwarm::ListenFailure(failure) => {
+                if let Some(peer) = failure.peer_id {
+                    self.forget(&peer, Some(failure.connection_id));
+                }
+            }
+            FromSwarm::DialFailure(failure) => {
+                if let Some(peer) = failure.peer_id {
+                    self.forget(&peer, Some(failure.connection_id));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_connection_handler_event(
+        &mut self,
+        _: PeerId,
+        _: ConnectionId,
+        event: THandlerOutEvent<Self>,
+    ) {
+        match event {}
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        Poll::Pending
+    }
+}
+
+fn lock(routes: &Mutex<Routes>) -> MutexGuard<'_, Routes> {
+    // Each critical section leaves the routes whole, so a panic elsewhere does not spoil them.
+    routes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn is_udp(address: &Multiaddr) -> bool {
+    address.iter().any(|part| matches!(part, Protocol::Udp(_)))
+}

@@ -1,0 +1,106 @@
+//! Keeping verified bytes as they come.
+
+use std::ops::Range;
+use std::sync::PoisonError;
+
+use potluck_content::GROUP_BYTES;
+use potluck_content::tree::Geometry;
+
+use super::running::{Running, lock};
+use crate::errors::{Fault, WriteError};
+use crate::sys;
+use crate::types::PlacedParent;
+
+impl Running {
+    pub(super) fn write(
+        &self,
+        blob: u32,
+        first_group: u64,
+        data: &[u8],
+    ) -> Result<(), WriteError> {
+        let _writing = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        self.check_open()?;
+        let geometry = self.geometry(blob)?;
+        let Some(groups) = whole_groups(geometry, first_group, data.len() as u64) else {
+            return Err(WriteError::BadRange);
+        };
+        if data.is_empty() || self.has_all(blob, &groups) {
+            // What is here was verified; writing it again could only do harm.
+            return Ok(());
+        }
+        let (file, created) = self.parts.create(blob).map_err(|fault| self.refused(fault))?;
+        let written = sys::write_all_at(&file, data, geometry.group_offset(first_group));
+        lock(&self.dirty).add(blob, created);
+        written.map_err(|error| self.refused(Fault::io("write", &self.part_path, error)))
+    }
+
+    pub(super) fn write_parents(
+        &self,
+        blob: u32,
+        parents: &[PlacedParent],
+    ) -> Result<(), WriteError> {
+        let _writing = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        self.check_open()?;
+        self.geometry(blob)?;
+        match self.trees.write(blob, parents) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(WriteError::BadRange),
+            Err(fault) => Err(self.refused(fault)),
+        }
+    }
+
+    pub(super) fn complete(&self, pieces: &[u32]) -> Result<(), WriteError> {
+        let _writing = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        self.check_open()?;
+        let all = self.described.layout.pieces();
+        if pieces.iter().any(|piece| *piece >= all) {
+            return Err(WriteError::BadRange);
+        }
+        // The journal is locked first here and in checkpoints, so that no checkpoint sees a piece
+        // whose entry it would then leave in the journal, or the other way around.
+        let mut journal = lock(&self.journal);
+        let state = lock(&self.state);
+        let new = pieces.iter().copied().filter(|piece| !state.have.contains(*piece));
+        let new: Vec<u32> = new.collect();
+        drop(state);
+        if new.is_empty() {
+            return Ok(());
+        }
+        journal.append(&new).map_err(|fault| self.refused(fault))?;
+        let mut state = lock(&self.state);
+        for piece in new {
+            state.have.insert(piece);
+        }
+        Ok(())
+    }
+
+    fn check_open(&self) -> Result<(), WriteError> {
+        if lock(&self.state).ended { Err(WriteError::Ended) } else { Ok(()) }
+    }
+
+    fn geometry(&self, blob: u32) -> Result<Geometry, WriteError> {
+        let layout = &self.described.layout;
+        let known = usize::try_from(blob).is_ok_and(|blob| blob < layout.blobs().len());
+        if known { Ok(layout.geometry(blob)) } else { Err(WriteError::BadRange) }
+    }
+
+    fn has_all(&self, blob: u32, groups: &Range<u64>) -> bool {
+        let mut covering = self.described.layout.pieces_covering(blob, groups.clone());
+        let state = lock(&self.state);
+        covering.all(|piece| state.have.contains(piece))
+    }
+
+    /// Says how much room is missing when there is none.
+    pub(super) fn refused(&self, fault: Fault) -> WriteError {
+        match fault {
+            Fault::NoSpace { dir } => WriteError::NoSpace { dir, needed: self.missing_bytes() },
+            other => WriteError::Fault(other),
+        }
+    }
+}
+
+/// The groups that `length` bytes from `first` on are, if they are whole groups of the blob.
+fn whole_groups(geometry: Geometry, first: u64, length: u64) -> Option<Range<u64>> {
+    let end = first.checked_add(length.div_ceil(GROUP_BYTES))?;
+    (end <= geometry.groups() && geometry.span_len(first..end) == length).then_some(first..end)
+}

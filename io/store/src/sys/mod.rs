@@ -1,0 +1,36 @@
+//! What differs between operating systems: directory handles, links, stamps, syncing.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub(crate) use unix::{
+    Dir, bytes_to_path, clone_file, facts_of, open_source, path_to_bytes, read_at,
+    read_exact_at, same_file_system, write_all_at,
+};
+
+#[cfg(not(unix))]
+mod portable;
+#[cfg(not(unix))]
+pub(crate) use portable::{
+    Dir, bytes_to_path, clone_file, facts_of, open_source, path_to_bytes, read_at,
+    read_exact_at, same_file_system, write_all_at,
+};
+
+use crate::records::Stamp;
+
+/// What a directory entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EntryKind {
+    File,
+    Dir,
+    Symlink,
+    Special,
+}
+
+/// What the file system says of an entry, links not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) kind: EntryKind,
+    pub(crate) stamp: Stamp,
+    pub(crate) executable: bool,
+}

@@ -1,0 +1,237 @@
+//! Gives a source with room its next request.
+
+use std::ops::Range;
+
+use super::Planner;
+use super::api::{Order, Output, RequestId, SourceId};
+use super::ledger::Request;
+use super::source::Source;
+use crate::Timestamp;
+
+/// Runs of neighbouring pieces that are put together when each of them is small.
+const MAX_RUNS: usize = 64;
+
+/// A request in the making.
+#[derive(Default)]
+struct Draft {
+    pieces: Vec<u32>,
+    bytes: u64,
+    items: usize,
+    last_blob: Option<u32>,
+}
+
+/// What limits a draft.
+#[derive(Clone, Copy)]
+struct Limits {
+    bytes: u64,
+    items: usize,
+    mixes_blobs: bool,
+}
+
+impl Planner {
+    /// The next request for a source, if it has room and something is open for it.
+    pub(super) fn assign(&mut self, now: Timestamp, id: SourceId) -> Option<Output> {
+        let limits = self.room(id)?;
+        let draft = self.draft(id, limits);
+        if draft.pieces.is_empty() {
+            self.hungry.insert(id);
+            self.arm_takeover(now);
+            return None;
+        }
+        Some(self.claim(now, id, draft.pieces, draft.bytes))
+    }
+
+    /// How large a request the source can take now; `None` when it can't take any.
+    fn room(&self, id: SourceId) -> Option<Limits> {
+        let source = self.sources.get(&id).filter(|source| source.is_usable())?;
+        let limit = if source.probation {
+            1
+        } else {
+            source.request_limit
+        };
+        if self.held || source.requests.len() >= limit {
+            return None;
+        }
+        let window = source.window_bytes(&self.config);
+        let bytes = self.request_bytes(source, window);
+        let free = window.saturating_sub(source.in_flight);
+        if !source.requests.is_empty() && free < bytes {
+            return None;
+        }
+        let mixes_blobs = source.traits.mixes_blobs;
+        Some(Limits {
+            bytes,
+            items: self.config.max_items,
+            mixes_blobs,
+        })
+    }
+
+    pub(super) fn has_room(&self, id: SourceId) -> bool {
+        self.room(id).is_some()
+    }
+
+    /// A quarter of the pipeline, and towards the end no more than a share of what is left: guided self-scheduling
+    /// (Polychronopoulos and Kuck, 1987), so that sources end together.
+    fn request_bytes(&self, source: &Source, window: u64) -> u64 {
+        let least = self.config.min_request;
+        if source.probation {
+            return least;
+        }
+        let sources = u64::try_from(self.sources.len()).unwrap_or(1).max(1);
+        let share = self.open_bytes / (2 * sources);
+        (window / 4)
+            .min(share)
+            .clamp(least, self.config.max_request.max(least))
+    }
+
+    /// Chooses pieces and takes them out of the picker.
+    fn draft(&mut self, id: SourceId, limits: Limits) -> Draft {
+        let mut draft = Draft::default();
+        for _ in 0..MAX_RUNS {
+            let Some(start) = self.choose(id) else { break };
+            if !self.add_run(id, start, limits, &mut draft) {
+                break;
+            }
+            let enough = draft.bytes >= limits.bytes.min(self.config.min_request);
+            if enough || !limits.mixes_blobs {
+                break;
+            }
+        }
+        draft
+    }
+
+    /// The piece that should come next from this source.
+    fn choose(&mut self, id: SourceId) -> Option<u32> {
+        let source = self.sources.get(&id)?;
+        let has = source.holdings.bits();
+        match self.order {
+            Order::Sequential => self.picker.first_in(has, 0..self.layout.pieces()),
+            Order::Deadline { .. } => self
+                .picker
+                .first_in(has, self.urgent())
+                .or_else(|| self.picker.rarest(has, source.cursor, &mut self.rng)),
+            Order::RarestFirst => self.picker.rarest(has, source.cursor, &mut self.rng),
+        }
+    }
+
+    /// The pieces that a reader waits for.
+    fn urgent(&self) -> Range<u32> {
+        match self.order {
+            Order::Deadline { first, pieces } => first..first.saturating_add(pieces),
+            Order::RarestFirst | Order::Sequential => 0..0,
+        }
+    }
+
+    /// Adds a piece and its neighbours; says whether at least the piece found room.
+    fn add_run(&mut self, id: SourceId, start: u32, limits: Limits, draft: &mut Draft) -> bool {
+        let mut piece = start;
+        while self.may_add(id, start, piece, limits, draft) {
+            self.add(piece, draft);
+            piece += 1;
+        }
+        if let Some(source) = self.sources.get_mut(&id) {
+            source.cursor = piece;
+        }
+        piece > start
+    }
+
+    fn may_add(&self, id: SourceId, start: u32, piece: u32, limits: Limits, draft: &Draft) -> bool {
+        let Some(source) = self.sources.get(&id) else {
+            return false;
+        };
+        if !self.picker.is_open(piece) || !source.holdings.contains(piece) {
+            return false;
+        }
+        let Some(place) = self.layout.get(piece) else {
+            return false;
+        };
+        if draft.pieces.is_empty() {
+            return true;
+        }
+        let follows = draft.last_blob == Some(place.blob) && piece > start;
+        draft.bytes.saturating_add(place.bytes) <= limits.bytes
+            && (follows || limits.mixes_blobs && draft.items < limits.items)
+            && (piece == start || self.in_one_run(start, piece))
+    }
+
+    /// Whether neighbours should come in one request: the same urgency or rarity.
+    fn in_one_run(&self, start: u32, piece: u32) -> bool {
+        let urgent = self.urgent();
+        match self.order {
+            Order::Sequential => true,
+            Order::Deadline { .. } if urgent.contains(&start) => urgent.contains(&piece),
+            Order::Deadline { .. } | Order::RarestFirst => self.picker.same_level(start, piece),
+        }
+    }
+
+    fn add(&mut self, piece: u32, draft: &mut Draft) {
+        let Some(place) = self.layout.get(piece) else {
+            return;
+        };
+        let follows = draft.last_blob == Some(place.blob)
+            && draft.pieces.last().is_some_and(|last| last + 1 == piece);
+        if !follows {
+            draft.items += 1;
+        }
+        draft.last_blob = Some(place.blob);
+        draft.pieces.push(piece);
+        draft.bytes += place.bytes;
+        if self.picker.set_open(piece, false) {
+            self.open_bytes -= place.bytes;
+        }
+    }
+
+    /// Asks a source for pieces. Requests of silent sources that became needless by that are cancelled.
+    pub(super) fn claim(
+        &mut self,
+        now: Timestamp,
+        id: SourceId,
+        pieces: Vec<u32>,
+        bytes: u64,
+    ) -> Output {
+        let request = self.ledger.add(Request {
+            source: id,
+            outstanding: pieces.clone(),
+            remaining: bytes,
+            received: 0,
+            verified: 0,
+            weak: false,
+        });
+        if let Some(source) = self.sources.get_mut(&id) {
+            source.sent(now, request, bytes);
+            let due = now + source.rhythm.patience(&self.config);
+            self.arm(due);
+        }
+        for piece in &pieces {
+            self.refresh(*piece);
+            self.cancel_displaced(now, *piece);
+        }
+        Output::Request {
+            source: id,
+            request,
+            pieces,
+            bytes,
+        }
+    }
+
+    fn cancel_displaced(&mut self, now: Timestamp, piece: u32) {
+        let displaced: Vec<RequestId> = self
+            .ledger
+            .holders_of(piece)
+            .iter()
+            .copied()
+            .filter(|id| {
+                self.ledger.get(*id).is_some_and(|request| {
+                    request.weak
+                        && request
+                            .outstanding
+                            .iter()
+                            .all(|p| self.ledger.is_claimed(*p))
+                })
+            })
+            .collect();
+        for request in displaced {
+            self.cancel(now, request);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Which piece next: rarest first over rarity levels.
+//!
+//! Pieces that may be asked for (*open* ones: wanted, missing, claimed by nobody) sit in one bitmap for each rarity level. A
+//! change of one piece moves one bit; a pick intersects a level with what the source has, from the rarest level on.
+//! Sources that have everything count alike for all pieces and are left out, so that a seed joins in constant time.
+
+use std::ops::Range;
+
+use super::bits::Bits;
+use super::tie_break::TieBreak;
+
+/// Levels 0 to 15 are exact counts; beyond that rarity hardly matters and each level spans a doubling.
+const EXACT_LEVELS: u16 = 16;
+const LEVELS: usize = 29;
+
+fn level_of(holders: u16) -> usize {
+    if holders < EXACT_LEVELS {
+        usize::from(holders)
+    } else {
+        usize::from(EXACT_LEVELS) + (holders / EXACT_LEVELS).ilog2() as usize
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Picker {
+    holders: Vec<u16>,
+    open: Bits,
+    levels: Vec<Bits>,
+    full_sources: u32,
+}
+
+impl Picker {
+    pub(super) fn new(pieces: u32) -> Self {
+        Self {
+            holders: vec![0; pieces as usize],
+            open: Bits::new(pieces),
+            levels: vec![Bits::new(pieces); LEVELS],
+            full_sources: 0,
+        }
+    }
+
+    pub(super) fn full_source_joined(&mut self) {
+        self.full_sources += 1;
+    }
+
+    pub(super) fn full_source_left(&mut self) {
+        self.full_sources = self.full_sources.saturating_sub(1);
+    }
+
+    pub(super) fn holder_added(&mut self, piece: u32) {
+        self.change_holders(piece, |count| count.saturating_add(1));
+    }
+
+    pub(super) fn holder_removed(&mut self, piece: u32) {
+        self.change_holders(piece, |count| count.saturating_sub(1));
+    }
+
+    fn change_holders(&mut self, piece: u32, change: impl Fn(u16) -> u16) {
+        let Some(count) = self.holders.get_mut(piece as usize) else {
+            return;
+        };
+        let before = level_of(*count);
+        *count = change(*count);
+        let after = level_of(*count);
+        if before != after && self.levels[before].remove(piece) {
+            self.levels[after].insert(piece);
+        }
+    }
+
+    /// Opens or closes a piece; says whether that is a change.
+    pub(super) fn set_open(&mut self, piece: u32, open: bool) -> bool {
+        let Some(count) = self.holders.get(piece as usize) else {
+            return false;
+        };
+        let level = level_of(*count);
+        if open {
+            self.levels[level].insert(piece);
+            self.open.insert(piece)
+        } else {
+            self.levels[level].remove(piece);
+            self.open.remove(piece)
+        }
+    }
+
+    pub(super) fn is_open(&self, piece: u32) -> bool {
+        self.open.contains(piece)
+    }
+
+    pub(super) fn open_count(&self) -> u32 {
+        self.open.count()
+    }
+
+    /// Whether some source has some open piece.
+    pub(super) fn any_open_available(&self) -> bool {
+        let reachable = if self.full_sources > 0 {
+            self.open.count()
+        } else {
+            self.open.count() - self.levels[0].count()
+        };
+        reachable > 0
+    }
+
+    pub(super) fn holders(&self, piece: u32) -> u32 {
+        self.full_sources
+            + self
+                .holders
+                .get(piece as usize)
+                .copied()
+                .map_or(0, u32::from)
+    }
+
+    /// The open piece within `range` that comes first and that the source has (`None`: it has all).
+    pub(super) fn first_in(&self, has: Option<&Bits>, range: Range<u32>) -> Option<u32> {
+        self.open
+            .first_from(has, range.start)
+            .filter(|piece| *piece < range.end)
+    }
+
+    /// A rarest open piece that the source has: `cursor` when it is among the rarest, so that a source is read on from
+    /// where it stands; else the first after a random place.
+    pub(super) fn rarest(&self, has: Option<&Bits>, cursor: u32, rng: &mut TieBreak) -> Option<u32> {
+        if self.open.is_empty() {
+            return None;
+        }
+        for level in self.levels.iter().filter(|level| !level.is_empty()) {
+            if level.contains(cursor) && has.is_none_or(|has| has.contains(cursor)) {
+                return Some(cursor);
+            }
+            let pieces = u32::try_from(self.holders.len()).unwrap_or(u32::MAX);
+            let start = rng.below(pieces);
+            let found = level
+                .first_from(has, start)
+                .or_else(|| level.first_from(has, 0));
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    /// Whether two open pieces are equally rare.
+    pub(super) fn same_level(&self, one: u32, other: u32) -> bool {
+        let level = |piece: u32| {
+            self.holders
+                .get(piece as usize)
+                .map(|count| level_of(*count))
+        };
+        level(one) == level(other)
+    }
+
+    /// For checks: counts and levels agree with each other.
+    pub(super) fn is_consistent(&self) -> bool {
+        let in_levels: u32 = self.levels.iter().map(Bits::count).sum();
+        in_levels == self.open.count()
+            && self
+                .open
+                .iter()
+                .all(|piece| self.levels[level_of(self.holders[piece as usize])].contains(piece))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Add(u32),
+        Remove(u32),
+        Open(u32),
+        Close(u32),
+    }
+
+    fn op(pieces: u32) -> impl Strategy<Value = Op> {
+        (0..4_u8, 0..pieces).prop_map(|(kind, piece)| match kind {
+            0 => Op::Add(piece),
+            1 => Op::Remove(piece),
+            2 => Op::Open(piece),
+            _ => Op::Close(piece),
+        })
+    }
+
+    proptest! {
+        /// The reference: a plain table of counts, scanned as a whole.
+        #[test]
+        fn picks_what_a_full_scan_would(
+            ops in proptest::collection::vec(op(300), 0..600),
+            has in proptest::collection::vec(any::<bool>(), 300),
+            seed in any::<u64>(),
+        ) {
+            let mut picker = Picker::new(300);
+            let mut counts = vec![0_u16; 300];
+            let mut open = vec![false; 300];
+            for op in ops {
+                match op {
+                    Op::Add(p) => { picker.holder_added(p); counts[p as usize] += 1; }
+                    Op::Remove(p) => {
+                        picker.holder_removed(p);
+                        counts[p as usize] = counts[p as usize].saturating_sub(1);
+                    }
+                    Op::Open(p) => { picker.set_open(p, true); open[p as usize] = true; }
+                    Op::Close(p) => { picker.set_open(p, false); open[p as usize] = false; }
+                }
+            }
+            prop_assert!(picker.is_consistent());
+            let mut set = Bits::new(300);
+            (0..300).filter(|p| has[*p as usize]).for_each(|p| { set.insert(p); });
+            let candidates: Vec<u32> =
+                (0..300).filter(|p| open[*p as usize] && has[*p as usize]).collect();
+            let rarest = candidates.iter().map(|p| level_of(counts[*p as usize])).min();
+            let picked = picker.rarest(Some(&set), 0, &mut TieBreak::new(seed));
+            prop_assert_eq!(picked.is_some(), rarest.is_some());
+            if let Some(picked) = picked {
+                prop_assert!(candidates.contains(&picked));
+                prop_assert_eq!(Some(level_of(counts[picked as usize])), rarest);
+            }
+            prop_assert_eq!(picker.first_in(Some(&set), 0..300), candidates.first().copied());
+            let reachable = (0..300).any(|p| open[p] && counts[p] > 0);
+            prop_assert_eq!(picker.any_open_available(), reachable);
+        }
+    }
+
+    #[test]
+    fn the_cursor_is_kept_among_equals_only() {
+        let mut picker = Picker::new(10);
+        (0..10).for_each(|piece| {
+            picker.set_open(piece, true);
+        });
+        let mut rng = TieBreak::new(1);
+        assert_eq!(picker.rarest(None, 4, &mut rng), Some(4));
+        (0..10)
+            .filter(|piece| *piece != 7)
+            .for_each(|piece| picker.holder_added(piece));
+        assert_eq!(picker.rarest(None, 4, &mut rng), Some(7));
+    }
+
+    #[test]
+    fn ties_are_spread() {
+        let mut picker = Picker::new(1000);
+        (0..1000).for_each(|piece| {
+            picker.set_open(piece, true);
+        });
+        let picks: std::collections::BTreeSet<_> = (0..100)
+            .map(|seed| picker.rarest(None, 1000, &mut TieBreak::new(seed)))
+            .collect();
+        assert!(picks.len() > 80);
+    }
+
+    #[test]
+    fn every_count_has_a_level() {
+        assert!((0..=u16::MAX).all(|holders| level_of(holders) < LEVELS));
+    }
+}

@@ -1,0 +1,230 @@
+use std::collections::BTreeMap;
+
+use potluck_identity::NodeKey;
+use proptest::prelude::*;
+
+use super::*;
+
+const REQUEST: u64 = 256 * 1024;
+
+fn peer(seed: u8) -> PeerId {
+    NodeKey::from_seed([seed; 32]).peer_id()
+}
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_micros(seconds * 1_000_000)
+}
+
+/// Keeps every peer's queue filled and serves one request at a time; gives bytes served to each. The givers return what
+/// they get.
+fn serve(
+    uploader: &mut Uploader,
+    peers: &[(PeerId, u64)],
+    givers: &[PeerId],
+    rounds: u64,
+) -> BTreeMap<PeerId, u64> {
+    let mut served = BTreeMap::new();
+    let mut ticket = 1 << 32;
+    for (peer, bytes) in peers {
+        for _ in 0..4 {
+            ticket += 1;
+            uploader.enqueue(at(1), *peer, ticket, *bytes).unwrap();
+        }
+    }
+    let size: BTreeMap<PeerId, u64> = peers.iter().copied().collect();
+    for _ in 0..rounds {
+        let grant = uploader.poll(at(1)).unwrap();
+        let bytes = size[&grant.peer];
+        *served.entry(grant.peer).or_insert(0) += bytes;
+        uploader.finished(at(1), grant.ticket, bytes);
+        if givers.contains(&grant.peer) {
+            uploader.received_from(at(1), grant.peer, bytes);
+        }
+        ticket += 1;
+        uploader.enqueue(at(1), grant.peer, ticket, bytes).unwrap();
+    }
+    served
+}
+
+fn one_at_a_time() -> Uploader {
+    Uploader::new(UploaderConfig { slots: 1, ..UploaderConfig::default() })
+}
+
+#[test]
+fn strangers_share_equally_by_bytes() {
+    let mut uploader = one_at_a_time();
+    let (small, large) = (peer(1), peer(2));
+    let served = serve(&mut uploader, &[(small, REQUEST), (large, 8 * REQUEST)], &[], 4000);
+    let ratio = served[&small] as f64 / served[&large] as f64;
+    assert!((0.95..1.05).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn contributors_get_twelve_times_as_much_and_strangers_still_some() {
+    let mut uploader = one_at_a_time();
+    let (giver, stranger) = (peer(1), peer(2));
+    uploader.received_from(at(1), giver, 10 * REQUEST);
+    let served = serve(&mut uploader, &[(giver, REQUEST), (stranger, REQUEST)], &[giver], 1300);
+    assert_eq!(served[&giver] / served[&stranger], 12);
+}
+
+#[test]
+fn contacts_get_half_among_any_crowd() {
+    let mut uploader = one_at_a_time();
+    let contact = peer(200);
+    uploader.set_contact(contact, true);
+    let mut peers: Vec<_> = (0..100).map(|n| (peer(n), REQUEST)).collect();
+    let givers: Vec<PeerId> = peers[..10].iter().map(|(peer, _)| *peer).collect();
+    for giver in &givers {
+        uploader.received_from(at(1), *giver, 10 * REQUEST);
+    }
+    peers.push((contact, REQUEST));
+    let served = serve(&mut uploader, &peers, &givers, 20_000);
+    let all: u64 = served.values().sum();
+    assert!(served[&contact] * 100 >= all * 48, "{} of {all}", served[&contact]);
+    assert!(served.len() == 101, "somebody starved");
+}
+
+#[test]
+fn who_cancels_what_is_granted_does_not_keep_others_waiting() {
+    let mut uploader = one_at_a_time();
+    let (nervous, patient) = (peer(1), peer(2));
+    uploader.enqueue(at(0), patient, 0, REQUEST).unwrap();
+    for ticket in 1..100 {
+        uploader.enqueue(at(0), nervous, ticket, REQUEST).unwrap();
+        let grant = uploader.poll(at(0)).unwrap();
+        if grant.peer == patient {
+            return;
+        }
+        uploader.finished(at(0), grant.ticket, 0);
+    }
+    panic!("the patient peer waits forever");
+}
+
+#[test]
+fn a_contribution_fades() {
+    let mut uploader = one_at_a_time();
+    let giver = peer(1);
+    uploader.received_from(at(0), giver, 2 * REQUEST);
+    assert_eq!(uploader.reports(at(1))[0].standing, Standing::Contributor);
+    assert_eq!(uploader.reports(at(100))[0].standing, Standing::Stranger);
+    uploader.received_from(at(200), giver, 2 * REQUEST);
+    uploader.enqueue(at(200), giver, 1, 100 * REQUEST).unwrap();
+    assert!(uploader.poll(at(200)).is_some());
+    uploader.finished(at(200), 1, 100 * REQUEST);
+    assert_eq!(uploader.reports(at(200))[0].standing, Standing::Stranger);
+}
+
+#[test]
+fn slots_are_filled_and_one_peer_leaves_some_to_others() {
+    let mut uploader = Uploader::new(UploaderConfig::default());
+    let (first, second) = (peer(1), peer(2));
+    for ticket in 0..10 {
+        uploader.enqueue(at(0), first, ticket, 1).unwrap();
+    }
+    uploader.enqueue(at(0), second, 100, 16 << 20).unwrap();
+    let grants: Vec<Grant> = std::iter::from_fn(|| uploader.poll(at(0))).collect();
+    assert_eq!(grants.len(), 4);
+    assert!(grants.iter().any(|grant| grant.ticket == 100));
+    assert_eq!((uploader.serving(), uploader.waiting()), (4, 7));
+    let of_first = grants.iter().filter(|grant| grant.peer == first).count();
+    assert_eq!(of_first, 3, "no slot stays empty");
+}
+
+#[test]
+fn queues_are_bounded() {
+    let config = UploaderConfig { queue_per_peer: 2, queue_total: 3, ..UploaderConfig::default() };
+    let mut uploader = Uploader::new(config);
+    let contact = peer(9);
+    uploader.set_contact(contact, true);
+    assert_eq!(uploader.enqueue(at(0), peer(1), 1, 1), Ok(()));
+    assert_eq!(uploader.enqueue(at(0), peer(1), 1, 1), Err(QueueFull::Ticket(1)));
+    assert_eq!(uploader.enqueue(at(0), peer(1), 2, 1), Ok(()));
+    assert_eq!(uploader.enqueue(at(0), peer(1), 3, 1), Err(QueueFull::Peer(2)));
+    assert_eq!(uploader.enqueue(at(0), peer(2), 3, 1), Ok(()));
+    assert_eq!(uploader.enqueue(at(0), peer(2), 4, 1), Err(QueueFull::Total(3)));
+    assert_eq!(uploader.enqueue(at(0), contact, 4, 1), Ok(()));
+    uploader.abandon(2);
+    assert_eq!(uploader.enqueue(at(0), peer(2), 5, 1), Ok(()));
+}
+
+#[test]
+fn accounts_are_bounded() {
+    let config = UploaderConfig { max_peers: 10, ..UploaderConfig::default() };
+    let mut uploader = Uploader::new(config);
+    uploader.set_contact(peer(0), true);
+    for seed in 1..100 {
+        uploader.received_from(at(u64::from(seed)), peer(seed), 1);
+    }
+    let kept: Vec<PeerId> = uploader.reports(at(0)).iter().map(|report| report.peer).collect();
+    assert_eq!(kept.len(), 10);
+    assert!(kept.contains(&peer(0)) && kept.contains(&peer(99)) && !kept.contains(&peer(1)));
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Enqueue(u8, u64),
+    Poll,
+    Finish(prop::sample::Index, bool),
+    Abandon(prop::sample::Index),
+    Contact(u8, bool),
+    Received(u8, u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        3 => (0..6_u8, 0..20_000_000_u64).prop_map(|(peer, bytes)| Op::Enqueue(peer, bytes)),
+        3 => Just(Op::Poll),
+        2 => (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(i, all)| Op::Finish(i, all)),
+        1 => any::<prop::sample::Index>().prop_map(Op::Abandon),
+        1 => (0..6_u8, any::<bool>()).prop_map(|(peer, contact)| Op::Contact(peer, contact)),
+        1 => (0..6_u8, 0..20_000_000_u64).prop_map(|(peer, bytes)| Op::Received(peer, bytes)),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: slots are kept, waiting requests are granted as long as there is a slot, nothing is granted twice.
+    #[test]
+    fn books_agree(ops in proptest::collection::vec(op(), 0..200)) {
+        let config = UploaderConfig { slots: 3, queue_per_peer: 8, ..UploaderConfig::default() };
+        let mut uploader = Uploader::new(config);
+        let mut waiting: Vec<u64> = Vec::new();
+        let mut granted: Vec<(u64, u64)> = Vec::new();
+        let mut sizes = BTreeMap::new();
+        let peers: Vec<PeerId> = (0..6).map(peer).collect();
+        for (op, ticket) in ops.into_iter().zip(0..) {
+            let now = at(ticket);
+            match op {
+                Op::Enqueue(who, bytes) => {
+                    if uploader.enqueue(now, peers[who as usize], ticket, bytes).is_ok() {
+                        waiting.push(ticket);
+                        sizes.insert(ticket, bytes);
+                    }
+                }
+                Op::Poll => {
+                    let may = granted.len() < 3 && !waiting.is_empty();
+                    let grant = uploader.poll(now);
+                    prop_assert_eq!(grant.is_some(), may);
+                    if let Some(grant) = grant {
+                        prop_assert!(waiting.contains(&grant.ticket));
+                        waiting.retain(|other| *other != grant.ticket);
+                        granted.push((grant.ticket, sizes[&grant.ticket]));
+                    }
+                }
+                Op::Finish(which, all) if !granted.is_empty() => {
+                    let (ticket, bytes) = granted.swap_remove(which.index(granted.len()));
+                    uploader.finished(now, ticket, if all { bytes } else { bytes / 2 });
+                }
+                Op::Abandon(which) if !waiting.is_empty() => {
+                    uploader.abandon(waiting.swap_remove(which.index(waiting.len())));
+                }
+                Op::Contact(who, contact) => uploader.set_contact(peers[who as usize], contact),
+                Op::Received(who, bytes) => uploader.received_from(now, peers[who as usize], bytes),
+                Op::Finish(..) | Op::Abandon(_) => {}
+            }
+            prop_assert_eq!(uploader.waiting(), waiting.len());
+            prop_assert_eq!(uploader.serving(), granted.len());
+            prop_assert_eq!(uploader.in_ring.iter().sum::<u64>() as usize, uploader.ring.len());
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A fuzz target for every decoder of what comes from others, or from a disk that others touched.
+//!
+//! Targets are plain functions, so that two things call the same code: libFuzzer, through the crate
+//! in `fuzz/`, which needs a nightly toolchain, and the test that replays `fuzz/corpus` on any. A
+//! target panics when a property does not hold; on input that is merely wrong it returns.
+
+mod link;
+mod manifest;
+mod pieceset;
+mod proof;
+mod seeds;
+mod stored_records;
+mod take;
+mod wire_bulk;
+mod wire_control;
+
+pub use link::link;
+pub use manifest::manifest;
+pub use pieceset::pieceset;
+pub use proof::proof;
+pub use stored_records::stored_records;
+pub use wire_bulk::wire_bulk;
+pub use wire_control::wire_control;
+
+/// One target.
+pub struct Target {
+    /// Its name: of the binary in `fuzz/fuzz_targets` and of the folder in `fuzz/corpus`.
+    pub name: &'static str,
+    /// Tries one input.
+    pub run: fn(&[u8]),
+    /// Real examples to begin from, each with a name.
+    pub seeds: fn() -> Vec<(String, Vec<u8>)>,
+}
+
+/// All targets.
+pub const TARGETS: [Target; 7] = [
+    Target {
+        name: "link",
+        run: link,
+        seeds: link::seeds,
+    },
+    Target {
+        name: "manifest",
+        run: manifest,
+        seeds: manifest::seeds,
+    },
+    Target {
+        name: "pieceset",
+        run: pieceset,
+        seeds: pieceset::seeds,
+    },
+    Target {
+        name: "proof",
+        run: proof,
+        seeds: proof::seeds,
+    },
+    Target {
+        name: "stored_records",
+        run: stored_records,
+        seeds: stored_records::seeds,
+    },
+    Target {
+        name: "wire_bulk",
+        run: wire_bulk,
+        seeds: wire_bulk::seeds,
+    },
+    Target {
+        name: "wire_control",
+        run: wire_control,
+        seeds: wire_control::seeds,
+    },
+];

@@ -1,0 +1,76 @@
+//! The machine that a figure was measured on.
+
+use serde::Serialize;
+
+/// What a reader needs to place a figure.
+#[derive(Serialize)]
+pub(super) struct Machine {
+    pub(super) cores: usize,
+    pub(super) cpu: String,
+    pub(super) memory_mib: u64,
+    pub(super) kernel: String,
+}
+
+impl Machine {
+    /// Reads `/proc`; what is not told there is `unknown` or 0.
+    pub(super) fn this() -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let kernel = read("/proc/sys/kernel/osrelease");
+        let memory_kib: u64 = field(&read("/proc/meminfo"), "MemTotal")
+            .and_then(|value| {
+                value
+                    .split(' ')
+                    .next()
+                    .and_then(|number| number.parse().ok())
+            })
+            .unwrap_or(0);
+        Self {
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            cpu: field(&read("/proc/cpuinfo"), "model name").unwrap_or_else(unknown),
+            memory_mib: memory_kib / 1024,
+            kernel: match kernel.trim() {
+                "" => unknown(),
+                release => format!("{} {release}", read("/proc/sys/kernel/ostype").trim()),
+            },
+        }
+    }
+
+    /// One sentence for the Markdown page.
+    pub(super) fn describe(&self) -> String {
+        let Self {
+            cores,
+            cpu,
+            memory_mib,
+            kernel,
+        } = self;
+        format!("{cores} cores of {cpu}, {memory_mib} MiB of memory, {kernel}")
+    }
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
+/// The value of the first `name : value` line.
+fn field(text: &str, name: &str) -> Option<String> {
+    let value = text.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == name).then(|| value.trim().to_owned())
+    })?;
+    (!value.is_empty()).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_proc_files() {
+        let text = "processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\nmodel name\t: Other\n";
+        assert_eq!(
+            field(text, "model name").as_deref(),
+            Some("Some CPU @ 2 GHz")
+        );
+        assert_eq!(field(text, "absent"), None);
+    }
+}
