@@ -1,4 +1,4 @@
-use crate::Phase;
+use crate::{Phase, Problem};
 use serde::{Deserialize, Serialize};
 
 /// First line that `potluck up --json` prints, once the node accepts peers.
@@ -155,6 +155,9 @@ pub struct Status {
     pub data: String,
     /// Program version.
     pub version: String,
+    /// Files that are not what they were when they were shared or fetched.
+    #[serde(default)]
+    pub problems: Vec<Problem>,
     /// Fingerprint of the private network's key, if the node is in one.
     pub private_network: Option<String>,
 }

@@ -238,7 +238,7 @@ pub(crate) struct Get {
         env = "POTLUCK_TIMEOUT",
         hide_env_values = true
     )]
-    #[arg(value_parser = seconds)]
+    #[arg(value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) timeout: Option<f64>,
     /// Do not provide it to others afterwards
     #[arg(long, env = "POTLUCK_NO_SERVE", hide_env_values = true)]
@@ -366,4 +366,35 @@ pub(crate) struct Completions {
     /// Which shell
     #[arg(value_enum)]
     pub(crate) shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::{Command, CommandFactory};
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_flag_has_a_variable() {
+        let mut cli = Cli::command();
+        cli.clone().debug_assert();
+        cli.build();
+        check(&cli);
+    }
+
+    fn check(command: &Command) {
+        let flags = command.get_arguments().filter(|arg| !arg.is_positional());
+        for flag in flags.filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version")) {
+            let variable = flag
+                .get_env()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            assert!(
+                variable.starts_with("POTLUCK_"),
+                "{} {}",
+                command.get_name(),
+                flag.get_id()
+            );
+        }
+        command.get_subcommands().for_each(check);
+    }
 }

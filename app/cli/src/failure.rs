@@ -60,8 +60,9 @@ pub(crate) fn report(output: &Output, failure: &Failure) -> u8 {
     body.code.into()
 }
 
-/// What clap says about a malformed command line, in our words: one line and a hint.
-pub(crate) fn from_clap(error: &clap::Error) -> ErrorBody {
+/// What clap says about a malformed command line, in our words: one line and a hint. `help` is the
+/// command line that says more.
+pub(crate) fn from_clap(error: &clap::Error, help: &str) -> ErrorBody {
     let rendered = error.render().to_string();
     let mut paragraphs = rendered.split("\n\n");
     let first = paragraphs.next().unwrap_or_default();
@@ -75,7 +76,7 @@ pub(crate) fn from_clap(error: &clap::Error) -> ErrorBody {
         (Some(tip), _) => tip,
         (None, Some(similar)) => format!("did you mean '{similar}'?"),
         (None, None) if !usage_line.is_empty() => usage_line.replace("Usage: ", "usage: "),
-        (None, None) => "'potluck --help' lists commands and flags".to_owned(),
+        (None, None) => format!("'{help}' shows how it is written"),
     };
     usage(message, hint)
 }
@@ -106,6 +107,14 @@ pub(crate) fn is_answer(error: &clap::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    )
+}
+
+/// Whether there was no command on the command line.
+pub(crate) fn is_empty(error: &clap::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     )
 }
 

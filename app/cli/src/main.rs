@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::args::Cli;
 use crate::failure::Outcome;
 use crate::output::Output;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -56,15 +56,27 @@ fn not_understood(error: &clap::Error) -> u8 {
         let _ = error.print();
         return 0;
     }
-    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let _ = error.print();
-        return potluck_api::ExitCode::Usage.into();
-    }
     let output = Output {
         json: wants_json(),
         quiet: false,
     };
-    failure::report(&output, &failure::from_clap(error).into())
+    if failure::is_empty(error) && !output.json {
+        output.always(&Cli::command().render_help().to_string());
+        return potluck_api::ExitCode::Usage.into();
+    }
+    failure::report(&output, &failure::from_clap(error, &help_command()).into())
+}
+
+/// The command line that shows how the one at hand is written.
+fn help_command() -> String {
+    let known = Cli::command();
+    let named = std::env::args()
+        .skip(1)
+        .find(|arg| known.find_subcommand(arg).is_some());
+    named.map_or_else(
+        || "potluck --help".to_owned(),
+        |name| format!("potluck {name} --help"),
+    )
 }
 
 /// Whether JSON was asked for, on a command line that could not be read as a whole.

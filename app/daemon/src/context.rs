@@ -13,7 +13,7 @@ use potluck_net::{Limiter, Multiaddr, NetEvent, NetHandle};
 use potluck_store::Store;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 /// One for each node; services hold it in an `Arc`.
@@ -31,8 +31,6 @@ pub(crate) struct Context {
     pub(crate) downloads: Downloads,
     /// What the network reports, for whoever listens.
     pub(crate) net_events: broadcast::Sender<NetEvent>,
-    /// Set when the roots that are provided changed.
-    pub(crate) announce: Notify,
     pub(crate) shutdown: CancellationToken,
     /// Limits given on the command line stand above the config file.
     pub(crate) fixed_limits: FixedLimits,

@@ -19,7 +19,7 @@ use potluck_transfer::UploaderConfig;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -312,7 +312,6 @@ fn context(
         rates: RateBook::default(),
         downloads: Downloads::default(),
         net_events: broadcast::channel(NET_EVENTS).0,
-        announce: Notify::new(),
         shutdown: CancellationToken::new(),
         fixed_limits: FixedLimits {
             up: options.up_limit,

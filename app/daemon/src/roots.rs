@@ -119,11 +119,11 @@ pub(crate) fn problem(found: &potluck_store::Problem, origin: &potluck_store::Or
     let (what, hint) = match (found.what, in_place) {
         (What::Changed, true) => (
             "changed",
-            "share it again to get a link to the new content, or restore it",
+            "share it again for a link to what it is now, or restore it and run 'potluck verify'",
         ),
         (What::Missing, true) => (
             "missing",
-            "put it back, or stop sharing it with 'potluck rm'",
+            "put it back and run 'potluck verify', or stop sharing it with 'potluck rm'",
         ),
         (What::Changed, false) => (
             "changed",

@@ -77,7 +77,6 @@ async fn announce_and_link(
     }
     let root = shared.root;
     ctx.provide(&root.address).await;
-    ctx.announce.notify_one();
     Ok(ShareEvent::Shared {
         link: roots::link(ctx, &root).to_string(),
         cid: root.address.to_string(),

@@ -141,6 +141,8 @@ pub(crate) struct ProvenHead {
 pub(crate) enum CloseReason {
     /// It does not have the root.
     NotFound,
+    /// It had the root, and a file is not what it was.
+    Changed,
     /// It has too much to do; worth asking again later.
     Busy,
     /// The connection broke or could not be made.

@@ -2,10 +2,15 @@
 
 use crate::context::Context;
 use crate::dial::path_kind;
-use potluck_api::{Limits, PeerStatus, Rates, Status, TransferStatus};
+use crate::roots;
+use potluck_api::{Limits, PeerStatus, Problem, Rates, Status, TransferStatus};
 use potluck_net::PeerInfo;
+use potluck_store::Root;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Problems listed in all; the list of roots tells more.
+const MAX_PROBLEMS: usize = 100;
 
 /// Everything `potluck status` shows.
 pub(crate) async fn report(ctx: &Arc<Context>) -> Status {
@@ -18,8 +23,8 @@ pub(crate) async fn report(ctx: &Arc<Context>) -> Status {
         })
         .await
         .unwrap_or_default();
-    let (roots, usage) = held;
-    let names: BTreeMap<_, _> = roots
+    let (held, usage) = held;
+    let names: BTreeMap<_, _> = held
         .iter()
         .map(|root| (root.address, (root.name.clone(), root.bytes)))
         .collect();
@@ -33,15 +38,26 @@ pub(crate) async fn report(ctx: &Arc<Context>) -> Status {
         transfers,
         limits: limits(ctx),
         rates: ctx.rates.total(ctx.net.traffic()),
-        roots: roots.len() as u64,
-        provided_bytes: roots.iter().map(|root| root.bytes).sum(),
+        roots: held.len() as u64,
+        provided_bytes: held.iter().map(|root| root.bytes).sum(),
         stored_bytes: usage.owned_bytes,
         uptime: ctx.clock.uptime().as_secs_f64(),
         memory_bytes: resident_memory(),
         data: ctx.data.display().to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        problems: problems(&held),
         private_network: ctx.private_network.clone(),
     }
+}
+
+fn problems(held: &[Root]) -> Vec<Problem> {
+    held.iter()
+        .flat_map(|root| {
+            let of_root = root.problems.iter();
+            of_root.map(|found| roots::problem(found, &root.origin))
+        })
+        .take(MAX_PROBLEMS)
+        .collect()
 }
 
 fn limits(ctx: &Context) -> Limits {

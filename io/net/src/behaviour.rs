@@ -98,7 +98,6 @@ fn identify_config(config: &NetConfig, keypair: &Keypair) -> identify::Config {
         .with_agent_version(config.agent_version.clone())
         .with_push_listen_addr_updates(true)
         .with_interval(Duration::from_secs(3600))
-        .with_cache_size(0)
 }
 
 fn kad(config: &NetConfig, peer: PeerId) -> kad::Behaviour<kad::store::MemoryStore> {

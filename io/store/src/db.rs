@@ -67,8 +67,15 @@ struct Slot {
 impl Db {
     /// Opens or creates the database and its tables.
     pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<Self, Fault> {
-        let slot = RwLock::new(Slot { database: None, opened: 0 });
-        let db = Self { path: path.to_path_buf(), cache_bytes, slot };
+        let slot = RwLock::new(Slot {
+            database: None,
+            opened: 0,
+        });
+        let db = Self {
+            path: path.to_path_buf(),
+            cache_bytes,
+            slot,
+        };
         db.reopen(0)?;
         db.write(|transaction| tables::create_all(transaction))?;
         Ok(db)
@@ -149,7 +156,9 @@ impl Db {
         if slot.database.take().is_some() {
             tracing::warn!(path = %self.path.display(), "opening the metadata again after a failure");
         }
-        let database = Database::builder().set_cache_size(self.cache_bytes).create(&self.path);
+        let database = Database::builder()
+            .set_cache_size(self.cache_bytes)
+            .create(&self.path);
         match database {
             Ok(database) => {
                 slot.database = Some(database);
@@ -162,20 +171,30 @@ impl Db {
 
     fn fault(&self, error: Option<redb::Error>) -> Fault {
         match error {
-            Some(redb::Error::Io(error)) if is_no_space(&error) => {
-                Fault::NoSpace { dir: self.path.parent().unwrap_or(&self.path).to_path_buf() }
-            }
-            Some(redb::Error::Io(source)) => {
-                Fault::Io { action: "use", path: self.path.clone(), source }
-            }
-            Some(error) => Fault::Database { path: self.path.clone(), message: error.to_string() },
-            None => Fault::Database { path: self.path.clone(), message: "not open".to_owned() },
+            Some(redb::Error::Io(error)) if is_no_space(&error) => Fault::NoSpace {
+                dir: self.path.parent().unwrap_or(&self.path).to_path_buf(),
+            },
+            Some(redb::Error::Io(source)) => Fault::Io {
+                action: "use",
+                path: self.path.clone(),
+                source,
+            },
+            Some(error) => Fault::Database {
+                path: self.path.clone(),
+                message: error.to_string(),
+            },
+            None => Fault::Database {
+                path: self.path.clone(),
+                message: "not open".to_owned(),
+            },
         }
     }
 }
 
 impl std::fmt::Debug for Db {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Db").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Db")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }

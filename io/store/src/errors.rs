@@ -58,10 +58,20 @@ impl Fault {
 
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         if is_no_space(&source) {
-            let dir = if path.is_dir() { Some(path) } else { path.parent() };
-            return Self::NoSpace { dir: dir.unwrap_or(path).to_path_buf() };
+            let dir = if path.is_dir() {
+                Some(path)
+            } else {
+                path.parent()
+            };
+            return Self::NoSpace {
+                dir: dir.unwrap_or(path).to_path_buf(),
+            };
         }
-        Self::Io { action, path: path.to_path_buf(), source }
+        Self::Io {
+            action,
+            path: path.to_path_buf(),
+            source,
+        }
     }
 
     pub(crate) fn corrupt(what: impl Into<String>) -> Self {
@@ -70,7 +80,10 @@ impl Fault {
 }
 
 pub(crate) fn is_no_space(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// Why a data directory could not be opened.
@@ -100,7 +113,10 @@ pub enum OpenError {
 }
 
 fn holder(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+    pid.map_or_else(
+        || "another process".to_owned(),
+        |pid| format!("process {pid}"),
+    )
 }
 
 /// Why something could not be shared.

@@ -127,13 +127,18 @@ pub(crate) fn run_workers(
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let _leave = Leave { running: &running, done: &done };
+                let _leave = Leave {
+                    running: &running,
+                    done: &done,
+                };
                 work();
             });
         }
         let mut left = lock(&running);
         while *left > 0 {
-            (left, _) = done.wait_timeout(left, TICK).unwrap_or_else(PoisonError::into_inner);
+            (left, _) = done
+                .wait_timeout(left, TICK)
+                .unwrap_or_else(PoisonError::into_inner);
             drop(left);
             if tick().is_break() {
                 control.stop.store(true, Ordering::Relaxed);
@@ -235,7 +240,10 @@ impl<'a> Lane<'a> {
     }
 
     fn finish(self) -> Result<Hashed, HashFailure> {
-        let order = self.order.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let order = self
+            .order
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(failure) = order.failure {
             return Err(failure);
         }

@@ -1,14 +1,44 @@
 //! Files, partial downloads, hash trees and metadata on disk.
+//!
+//! A [`Store`] is one data directory. Files that are shared stay where they are and are never
+//! modified; what the store keeps of them is their hash, their hash tree and how they looked. Bytes
+//! are checked against their hash whenever they are read. A [`Download`] keeps verified bytes beside
+//! their destination until all are there, and then gives them their final name in one step.
+//!
+//! All calls block; none needs a runtime. A process that is killed at any moment, a power cut or a
+//! full disk never costs what was finished, and what a crash left half done is mended when the store
+//! is opened.
+//!
+//! On disk: `lock`, `version`, `meta.redb` (all records, small trees and small copies),
+//! `trees/<2 hex>/<hash>.obao` (other trees), `blobs/<2 hex>/<hash>` (copies that the node owns),
+//! `partial/<id>/` (journals and trees of downloads), `tmp/` (emptied at each start).
 
+mod cache;
+mod db;
 mod errors;
+mod hashing;
+mod manifests;
+mod open;
+mod partial;
+mod peers;
+mod problems;
+mod quota;
+mod read;
+pub mod records;
+mod roots;
+mod share;
+mod sys;
+mod tables;
+mod trees;
 mod types;
-mod stub;
+mod verify;
 
 pub use errors::{
     BeginError, DropError, Fault, FinishError, OpenError, ReadError, ShareError, VerifyError,
     WriteError,
 };
-pub use stub::{Download, Store};
+pub use open::Store;
+pub use partial::Download;
 pub use types::{
     DownloadSpec, Head, KnownPeer, Origin, PartialInfo, PlacedParent, Problem, Root, Selection,
     ShareProgress, ShareRequest, Shared, Skipped, SpanBuf, StoreOptions, Usage, VerifyProgress,

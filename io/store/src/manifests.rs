@@ -38,25 +38,47 @@ impl Inner {
         pushed.map_err(|error| Fault::corrupt(format!("hashing a manifest: {error}")))?;
         tree.add(&parents)?;
         let tree = tree.keep(self, &hash, true)?;
-        let home = if bytes.len() <= MAX_SMALL_MANIFEST { Home::Database } else { Home::File };
+        let home = if bytes.len() <= MAX_SMALL_MANIFEST {
+            Home::Database
+        } else {
+            Home::File
+        };
         if home == Home::File {
             let path = self.temporary();
             let io = |error| Fault::io("write", &path, error);
-            let mut file = File::options().write(true).create_new(true).open(&path).map_err(io)?;
+            let mut file = File::options()
+                .write(true)
+                .create_new(true)
+                .open(&path)
+                .map_err(io)?;
             file.write_all(bytes).map_err(io)?;
             file.sync_data().map_err(io)?;
             self.put_in_place(&path, &self.blob_path(&hash))?;
         }
-        Ok(KeptManifest { hash, bytes, record: BlobRecord { size: bytes.len() as u64, tree, home } })
+        Ok(KeptManifest {
+            hash,
+            bytes,
+            record: BlobRecord {
+                size: bytes.len() as u64,
+                tree,
+                home,
+            },
+        })
     }
 }
 
 impl KeptManifest<'_> {
     /// Records the manifest as owned under a root number.
-    pub(crate) fn record(&self, transaction: &WriteTransaction, number: u64) -> Result<(), DbError> {
+    pub(crate) fn record(
+        &self,
+        transaction: &WriteTransaction,
+        number: u64,
+    ) -> Result<(), DbError> {
         let key = self.hash.as_bytes();
         if self.record.home == Home::Database {
-            transaction.open_table(tables::SMALL)?.insert(key, self.bytes)?;
+            transaction
+                .open_table(tables::SMALL)?
+                .insert(key, self.bytes)?;
         }
         let mut blobs = transaction.open_table(tables::BLOBS)?;
         blobs.insert(key, self.record.encode().as_slice())?;

@@ -68,7 +68,9 @@ impl Store {
             _lock: lock,
         };
         partial::mend(&inner)?;
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// The data directory.
@@ -79,7 +81,9 @@ impl Store {
 
     /// Sets the bound on bytes that the node owns. What is there already stays; see [`Self::evict`].
     pub fn set_quota(&self, quota_bytes: Option<u64>) {
-        self.inner.quota.store(quota_bytes.unwrap_or(NO_QUOTA), Ordering::Relaxed);
+        self.inner
+            .quota
+            .store(quota_bytes.unwrap_or(NO_QUOTA), Ordering::Relaxed);
     }
 }
 
@@ -107,21 +111,31 @@ fn create_private(dir: &Path) -> Result<(), Fault> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(|error| Fault::io("create", dir, error))
+    builder
+        .create(dir)
+        .map_err(|error| Fault::io("create", dir, error))
 }
 
 fn lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join("lock");
     let io = |error| Fault::io("lock", &path, error);
     let mut file = File::options();
-    let file = file.read(true).write(true).create(true).truncate(false).open(&path);
+    let file = file
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path);
     let mut file = file.map_err(io)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
-            let _ = file.by_ref().take(32).read_to_string(&mut text);
-            return Err(OpenError::Locked { dir: dir.to_path_buf(), pid: text.trim().parse().ok() });
+            let _ = (&file).take(32).read_to_string(&mut text);
+            return Err(OpenError::Locked {
+                dir: dir.to_path_buf(),
+                pid: text.trim().parse().ok(),
+            });
         }
         Err(TryLockError::Error(error)) => return Err(io(error).into()),
     }
@@ -140,7 +154,11 @@ fn check_format(dir: &Path) -> Result<(), OpenError> {
             match text.trim().parse::<u32>() {
                 Ok(found) if found > FORMAT => {
                     let dir = dir.to_path_buf();
-                    Err(OpenError::Newer { dir, found, supported: FORMAT })
+                    Err(OpenError::Newer {
+                        dir,
+                        found,
+                        supported: FORMAT,
+                    })
                 }
                 Ok(FORMAT) => Ok(()),
                 _ => Err(Fault::corrupt(format!("{} is not a version", path.display())).into()),

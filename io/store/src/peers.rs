@@ -43,7 +43,10 @@ impl Store {
             for peer in peers.iter().filter(|peer| peer.peer.len() <= MAX_PEER_ID) {
                 let short = peer.addrs.iter().filter(|addr| addr.len() <= MAX_PEER_ADDR);
                 let addrs = short.take(MAX_PEER_ADDRS).cloned().collect();
-                let record = PeerRecord { addrs, last_seen_unix: peer.last_seen_unix };
+                let record = PeerRecord {
+                    addrs,
+                    last_seen_unix: peer.last_seen_unix,
+                };
                 table.insert(peer.peer.as_slice(), record.encode().as_slice())?;
             }
             let mut seen = Vec::new();

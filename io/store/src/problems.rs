@@ -37,7 +37,11 @@ impl Inner {
         let shown = sys::bytes_to_path(&path);
         tracing::warn!(path = %shown.display(), "a shared file {}", noticed.what);
         let bad = self.pieces_of(noticed)?;
-        let record = ProblemRecord { hash: noticed.hash, what: noticed.what, path };
+        let record = ProblemRecord {
+            hash: noticed.hash,
+            what: noticed.what,
+            path,
+        };
         self.db.write(|transaction| {
             let mut problems = transaction.open_table(tables::PROBLEMS)?;
             let key = tables::problem_key(noticed.number, noticed.entry);
@@ -46,7 +50,7 @@ impl Inner {
             let places = transaction.open_table(tables::PLACES)?;
             let first = tables::place_key(&noticed.hash, noticed.number, 0);
             let last = tables::place_key(&noticed.hash, noticed.number, u32::MAX);
-            for item in places.range(&first..=&last)? {
+            for item in places.range::<&tables::PlaceKey>(&first..=&last)? {
                 let (number, entry) = tables::place_owner(item?.0.value());
                 if problems.get(&tables::problem_key(number, entry))?.is_none() {
                     return Ok(());
@@ -65,10 +69,16 @@ impl Inner {
 
     /// The pieces of the root that a problem touches.
     fn pieces_of(&self, noticed: &Noticed) -> Result<Option<PieceSet>, Fault> {
-        let Some(address) = self.address_of_number(noticed.number)? else { return Ok(None) };
-        let Some(described) = self.describe(&address)? else { return Ok(None) };
+        let Some(address) = self.address_of_number(noticed.number)? else {
+            return Ok(None);
+        };
+        let Some(described) = self.describe(&address)? else {
+            return Ok(None);
+        };
         let layout = described.layout;
-        let Some(blob) = layout.find_blob(&noticed.hash) else { return Ok(None) };
+        let Some(blob) = layout.find_blob(&noticed.hash) else {
+            return Ok(None);
+        };
         let range = match noticed.what {
             What::Corrupt => layout.pieces_covering(blob, noticed.span.clone()),
             What::Changed | What::Missing | What::Unreadable => layout.pieces_of_blob(blob),
@@ -90,12 +100,18 @@ pub(crate) fn list(transaction: &ReadTransaction, number: u64) -> Result<Vec<Pro
     let first = tables::problem_key(number, 0);
     let last = tables::problem_key(number, u32::MAX);
     let mut found = Vec::new();
-    for item in problems.range(&first..=&last)?.take(MAX_PROBLEMS_LISTED) {
+    for item in problems
+        .range::<&tables::ProblemKey>(&first..=&last)?
+        .take(MAX_PROBLEMS_LISTED)
+    {
         let (_, value) = item?;
         let record = ProblemRecord::decode(value.value())
             .map_err(|error| DbError::record("problems", error))?;
         let path: PathBuf = sys::bytes_to_path(&record.path);
-        found.push(Problem { path, what: record.what });
+        found.push(Problem {
+            path,
+            what: record.what,
+        });
     }
     Ok(found)
 }

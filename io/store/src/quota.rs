@@ -31,7 +31,11 @@ impl Store {
     /// Removes copied roots that nobody pinned, the least recently used first, until the node owns at
     /// most `owned_bytes`. Gives what was removed.
     pub fn evict(&self, owned_bytes: u64) -> Result<Vec<Address>, Fault> {
-        let _changing = self.inner.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = self
+            .inner
+            .changing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         self.inner.evict(owned_bytes)
     }
 
@@ -39,7 +43,10 @@ impl Store {
     /// files that a crash or a full disk left in the data directory. How many were removed.
     pub fn tidy(&self) -> Result<u64, Fault> {
         let inner = &self.inner;
-        let _changing = inner.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = inner
+            .changing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         inner.touches.flush(&inner.db)?;
         let mut removed = inner.tidy_records()?;
         for kind in ["trees", "blobs"] {
@@ -74,14 +81,19 @@ impl Inner {
 
     /// Makes room for a copy of `bytes` within the quota, by evicting if need be.
     pub(crate) fn make_room(&self, bytes: u64) -> Result<(), ShareError> {
-        let Some(quota) = self.quota() else { return Ok(()) };
+        let Some(quota) = self.quota() else {
+            return Ok(());
+        };
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if bytes <= quota {
             self.evict(quota - bytes)?;
         }
         let left = quota.saturating_sub(self.owned()?.owned_bytes);
         if bytes > left {
-            return Err(ShareError::Quota { needed: bytes, left });
+            return Err(ShareError::Quota {
+                needed: bytes,
+                left,
+            });
         }
         Ok(())
     }
@@ -129,7 +141,11 @@ impl Inner {
                 let hash = potluck_content::Hash::from_bytes(*key.value());
                 let first = tables::place_key(&hash, 0, 0);
                 let last = tables::place_key(&hash, u64::MAX, u32::MAX);
-                if places.range(&first..=&last)?.next().is_some() {
+                if places
+                    .range::<&tables::PlaceKey>(&first..=&last)?
+                    .next()
+                    .is_some()
+                {
                     continue;
                 }
                 if let Ok(record) = BlobRecord::decode(value.value()) {
@@ -191,11 +207,17 @@ impl Inner {
             Some(hex) => (hex, true),
             None => (&*name, false),
         };
-        let Ok(hash) = hex.parse::<potluck_content::Hash>() else { return Ok(false) };
+        let Ok(hash) = hex.parse::<potluck_content::Hash>() else {
+            return Ok(false);
+        };
         self.db.read(|transaction| {
             let record = tables::blob(&transaction.open_table(tables::BLOBS)?, hash.as_bytes())?;
             Ok(record.is_some_and(|record| {
-                if tree { record.tree == TreePlace::File } else { record.home == Home::File }
+                if tree {
+                    record.tree == TreePlace::File
+                } else {
+                    record.home == Home::File
+                }
             }))
         })
     }

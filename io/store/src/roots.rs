@@ -41,12 +41,18 @@ impl Store {
 
     /// The pieces of a root that is held or being downloaded.
     pub fn layout(&self, address: &Address) -> Result<Option<Arc<PieceLayout>>, Fault> {
-        Ok(self.inner.describe(address)?.map(|described| described.layout))
+        Ok(self
+            .inner
+            .describe(address)?
+            .map(|described| described.layout))
     }
 
     /// The manifest of a folder that is held or being downloaded.
     pub fn manifest(&self, address: &Address) -> Result<Option<Arc<Manifest>>, Fault> {
-        Ok(self.inner.describe(address)?.and_then(|described| described.manifest))
+        Ok(self
+            .inner
+            .describe(address)?
+            .and_then(|described| described.manifest))
     }
 
     /// The pieces of a root that can be delivered: of what is held all but known problems, of a
@@ -68,7 +74,9 @@ impl Store {
         let key = tables::address_key(address);
         self.inner.db.write(|transaction| {
             let mut roots = transaction.open_table(tables::ROOTS)?;
-            let Some(record) = tables::root(&roots, &key)? else { return Ok(false) };
+            let Some(record) = tables::root(&roots, &key)? else {
+                return Ok(false);
+            };
             if record.pinned != pinned {
                 let record = RootRecord { pinned, ..record };
                 roots.insert(&key, record.encode().as_slice())?;
@@ -80,7 +88,11 @@ impl Store {
     /// Forgets a root. Only what the node owns (copies, hash trees) is deleted, never files of the
     /// owner, also not those that were fetched. Whether the root was held.
     pub fn remove(&self, address: &Address) -> Result<bool, Fault> {
-        let _changing = self.inner.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = self
+            .inner
+            .changing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         self.inner.remove_root(address)
     }
 }
@@ -119,18 +131,25 @@ impl Inner {
         self.db.read(|transaction| {
             let numbers = transaction.open_table(tables::NUMBERS)?;
             let value = numbers.get(number)?;
-            value.map(|value| tables::address_of(value.value())).transpose()
+            value
+                .map(|value| tables::address_of(value.value()))
+                .transpose()
         })
     }
 
     pub(crate) fn root_record(&self, address: &Address) -> Result<Option<RootRecord>, Fault> {
         let key = tables::address_key(address);
-        self.db.read(|transaction| tables::root(&transaction.open_table(tables::ROOTS)?, &key))
+        self.db
+            .read(|transaction| tables::root(&transaction.open_table(tables::ROOTS)?, &key))
     }
 
     fn held_pieces(&self, address: &Address) -> Result<Option<PieceSet>, Fault> {
-        let Some(record) = self.root_record(address)? else { return Ok(None) };
-        let Some(described) = self.describe(address)? else { return Ok(None) };
+        let Some(record) = self.root_record(address)? else {
+            return Ok(None);
+        };
+        let Some(described) = self.describe(address)? else {
+            return Ok(None);
+        };
         let pieces = described.layout.pieces();
         let mut held = match record.selected {
             Some(selected) if selected.len() == pieces => selected,
@@ -140,7 +159,9 @@ impl Inner {
         let bad = self.db.read(|transaction| {
             let table = transaction.open_table(tables::BAD)?;
             let value = table.get(record.number)?;
-            value.map(|value| problems::decode_bad(pieces, value.value())).transpose()
+            value
+                .map(|value| problems::decode_bad(pieces, value.value()))
+                .transpose()
         })?;
         if let Some(bad) = bad {
             held.subtract(&bad);
@@ -175,7 +196,9 @@ impl Inner {
         let damaged = |why: String| Fault::corrupt(format!("the manifest {hash}: {why}"));
         let bytes = self.db.read(|transaction| {
             let small = transaction.open_table(tables::SMALL)?;
-            Ok(small.get(hash.as_bytes())?.map(|value| value.value().to_vec()))
+            Ok(small
+                .get(hash.as_bytes())?
+                .map(|value| value.value().to_vec()))
         })?;
         let bytes = match bytes {
             Some(bytes) => bytes,
@@ -193,7 +216,9 @@ impl Inner {
     /// Removes a root's records and what the node owns of it. `changing` is held by the caller.
     pub(crate) fn remove_root(&self, address: &Address) -> Result<bool, Fault> {
         let key = tables::address_key(address);
-        let Some(record) = self.root_record(address)? else { return Ok(false) };
+        let Some(record) = self.root_record(address)? else {
+            return Ok(false);
+        };
         let hashes = match self.describe(address) {
             Ok(described) => hashes_of(address, described.as_ref()),
             // A manifest that can't be read must not keep its root for ever.
@@ -227,7 +252,7 @@ impl Inner {
         let first = tables::place_key(hash, number, 0);
         let last = tables::place_key(hash, number, u32::MAX);
         let mut paths = Vec::new();
-        for item in places.extract_from_if(&first..=&last, |_, _| true)? {
+        for item in places.extract_from_if::<&tables::PlaceKey, _>(&first..=&last, |_, _| true)? {
             let (_, value) = item?;
             if let Ok(PlaceRecord::Path(path)) = PlaceRecord::decode(value.value()) {
                 paths.push(path);
@@ -237,7 +262,7 @@ impl Inner {
         let last = tables::place_key(hash, u64::MAX, u32::MAX);
         let mut owned_elsewhere = false;
         let mut others = false;
-        for item in places.range(&first..=&last)? {
+        for item in places.range::<&tables::PlaceKey>(&first..=&last)? {
             let (key, _) = item?;
             others = true;
             owned_elsewhere |= tables::place_owner(key.value()).1 == tables::OWNED_ENTRY;
@@ -264,12 +289,16 @@ impl Inner {
     ) -> Result<Vec<PathBuf>, DbError> {
         let mut blobs = transaction.open_table(tables::BLOBS)?;
         let mut delete = Vec::new();
-        let Some(record) = tables::blob(&blobs, hash.as_bytes())? else { return Ok(delete) };
+        let Some(record) = tables::blob(&blobs, hash.as_bytes())? else {
+            return Ok(delete);
+        };
         if !keep_copy {
             match record.home {
                 Home::Elsewhere => {}
                 Home::Database => {
-                    transaction.open_table(tables::SMALL)?.remove(hash.as_bytes())?;
+                    transaction
+                        .open_table(tables::SMALL)?
+                        .remove(hash.as_bytes())?;
                 }
                 Home::File => delete.push(self.blob_path(hash)),
             }
@@ -280,7 +309,10 @@ impl Inner {
             }
             blobs.remove(hash.as_bytes())?;
         } else if !keep_copy && record.home != Home::Elsewhere {
-            let record = BlobRecord { home: Home::Elsewhere, ..record };
+            let record = BlobRecord {
+                home: Home::Elsewhere,
+                ..record
+            };
             blobs.insert(hash.as_bytes(), record.encode().as_slice())?;
         }
         Ok(delete)
@@ -300,7 +332,7 @@ pub(crate) fn clear_problems(transaction: &WriteTransaction, number: u64) -> Res
     let mut problems = transaction.open_table(tables::PROBLEMS)?;
     let first = tables::problem_key(number, 0);
     let last = tables::problem_key(number, u32::MAX);
-    problems.retain_in(&first..=&last, |_, _| false)?;
+    problems.retain_in::<&tables::ProblemKey, _>(&first..=&last, |_, _| false)?;
     Ok(())
 }
 

@@ -127,6 +127,13 @@ pub(crate) fn problem_key(number: u64, entry: u32) -> ProblemKey {
     key
 }
 
+/// The entry in a key of `problems`.
+pub(crate) fn problem_entry(key: &ProblemKey) -> u32 {
+    let mut entry = [0; 4];
+    entry.copy_from_slice(&key[8..]);
+    u32::from_be_bytes(entry)
+}
+
 macro_rules! getters {
     ($($name:ident: $key:ty => $record:ty, $table:literal;)*) => {$(
         #[doc = concat!("The record of `", $table, "` under a key.")]

@@ -41,7 +41,9 @@ impl Inner {
 
 fn fan_out(dir: &Path, kind: &str, hash: &Hash, suffix: &str) -> PathBuf {
     let hex = hash.to_string();
-    dir.join(kind).join(hex.get(..2).unwrap_or_default()).join(format!("{hex}{suffix}"))
+    dir.join(kind)
+        .join(hex.get(..2).unwrap_or_default())
+        .join(format!("{hex}{suffix}"))
 }
 
 /// A tree that is being built.
@@ -89,6 +91,16 @@ impl NewTree {
         }
     }
 
+    /// Whether the tree that is kept of a blob is this one.
+    pub(crate) fn is_as(&self, inner: &Inner, hash: &Hash, kept: &TreePlace) -> bool {
+        match (self, kept) {
+            (Self::None, TreePlace::None) => true,
+            (Self::Inline(tree), TreePlace::Inline(kept)) => tree == kept,
+            (Self::File(file), TreePlace::File) => same_bytes(&file.path, &inner.tree_path(hash)),
+            _ => false,
+        }
+    }
+
     /// Puts the tree in its place. A tree file is synced when `sync`; otherwise the caller does it.
     pub(crate) fn keep(self, inner: &Inner, hash: &Hash, sync: bool) -> Result<TreePlace, Fault> {
         match self {
@@ -124,9 +136,20 @@ pub(crate) struct OutboardFile {
 
 impl OutboardFile {
     fn create(path: PathBuf, length: u64) -> Result<Self, Fault> {
-        let file = File::options().read(true).write(true).create_new(true).open(&path);
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path);
         let file = file.map_err(|error| Fault::io("create", &path, error))?;
-        Ok(Self { path, file: Some(file), length, start: 0, window: Vec::new(), kept: false })
+        Ok(Self {
+            path,
+            file: Some(file),
+            length,
+            start: 0,
+            window: Vec::new(),
+            kept: false,
+        })
     }
 
     fn add(&mut self, offset: u64, parent: &Parent) -> Result<(), Fault> {
@@ -164,7 +187,9 @@ impl OutboardFile {
 
     fn write(&self, bytes: &[u8], offset: u64) -> Result<(), Fault> {
         debug_assert!(offset + bytes.len() as u64 <= self.length);
-        let Some(file) = &self.file else { return Ok(()) };
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
         sys::write_all_at(file, bytes, offset)
             .map_err(|error| Fault::io("write", &self.path, error))
     }
@@ -181,7 +206,31 @@ impl Drop for OutboardFile {
 /// Makes the bytes of a file survive a power cut.
 pub(crate) fn sync_file(path: &Path) -> Result<(), Fault> {
     let file = File::options().write(true).open(path);
-    file.and_then(|file| file.sync_data()).map_err(|error| Fault::io("sync", path, error))
+    file.and_then(|file| file.sync_data())
+        .map_err(|error| Fault::io("sync", path, error))
+}
+
+/// Whether two files hold the same bytes; one that can't be read does not.
+fn same_bytes(one: &Path, other: &Path) -> bool {
+    let same = || -> io::Result<bool> {
+        let (one, other) = (File::open(one)?, File::open(other)?);
+        if one.metadata()?.len() != other.metadata()?.len() {
+            return Ok(false);
+        }
+        let (mut left, mut right, mut offset) = (Vec::new(), Vec::new(), 0);
+        loop {
+            read_up_to(&one, &mut left, offset)?;
+            read_up_to(&other, &mut right, offset)?;
+            if left != right {
+                return Ok(false);
+            }
+            if left.is_empty() {
+                return Ok(true);
+            }
+            offset += left.len() as u64;
+        }
+    };
+    same().unwrap_or(false)
 }
 
 /// A tree that can be read.
@@ -207,13 +256,21 @@ impl Tree {
 #[derive(Debug)]
 pub(crate) enum TreeReader<'a> {
     Memory(&'a [u8]),
-    File { file: &'a File, base: u64, window: RefCell<(u64, Vec<u8>)> },
+    File {
+        file: &'a File,
+        base: u64,
+        window: RefCell<(u64, Vec<u8>)>,
+    },
 }
 
 impl<'a> TreeReader<'a> {
     /// Reads a tree that begins at `base` of a file.
     pub(crate) fn file(file: &'a File, base: u64) -> Self {
-        Self::File { file, base, window: RefCell::new((0, Vec::new())) }
+        Self::File {
+            file,
+            base,
+            window: RefCell::new((0, Vec::new())),
+        }
     }
 }
 
@@ -222,9 +279,9 @@ impl ParentSource for TreeReader<'_> {
 
     fn parent(&self, offset: u64) -> io::Result<Parent> {
         match self {
-            Self::Memory(tree) => {
-                tree.parent(offset).map_err(|error| io::Error::new(io::ErrorKind::UnexpectedEof, error))
-            }
+            Self::Memory(tree) => tree
+                .parent(offset)
+                .map_err(|error| io::Error::new(io::ErrorKind::UnexpectedEof, error)),
             Self::File { file, base, window } => {
                 let mut window = window.borrow_mut();
                 let (start, bytes) = &mut *window;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use potluck_content::{Address, Manifest, PieceSet};
 use potluck_content::tree::Parent;
+use potluck_content::{Address, Manifest, PieceSet};
 
 /// How a store is set up.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,11 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { cache_bytes: 8 * 1024 * 1024, open_files: 64, quota_bytes: None }
+        Self {
+            cache_bytes: 8 * 1024 * 1024,
+            open_files: 64,
+            quota_bytes: None,
+        }
     }
 }
 

@@ -12,7 +12,10 @@ const SECOND: u64 = 1_000_000;
 
 fn ranges(pieces: u32) -> impl Strategy<Value = Option<Vec<std::ops::Range<u32>>>> {
     let range = (0..pieces, 0..pieces).prop_map(|(a, b)| a.min(b)..a.max(b));
-    prop_oneof![Just(None), proptest::collection::vec(range, 0..4).prop_map(Some)]
+    prop_oneof![
+        Just(None),
+        proptest::collection::vec(range, 0..4).prop_map(Some)
+    ]
 }
 
 fn times() -> impl Strategy<Value = Option<std::ops::Range<u64>>> {

@@ -32,7 +32,11 @@ fn one_source_is_used_to_the_full() {
 
 #[test]
 fn distant_and_fast_source_is_used_to_the_full() {
-    let habit = Habit { rate: 12_500_000, latency_micros: 200_000, ..Habit::default() };
+    let habit = Habit {
+        rate: 12_500_000,
+        latency_micros: 200_000,
+        ..Habit::default()
+    };
     let ideal = 400.0 * PIECE as f64 / 12.5e6;
     let taken = time_for(400, vec![habit]);
     assert!(taken < ideal * 1.05 + 1.0, "{taken} s, ideal {ideal} s");
@@ -47,7 +51,10 @@ fn four_sources_are_nearly_four_times_as_fast() {
 
 #[test]
 fn batched_delivery_does_not_hurt() {
-    let batched = Habit { batch: 4 * PIECE, ..Habit::default() };
+    let batched = Habit {
+        batch: 4 * PIECE,
+        ..Habit::default()
+    };
     let one = time_for(800, vec![Habit::default()]);
     let four = time_for(800, vec![batched; 4]);
     assert!(one / four > 3.6, "{one} s against {four} s");
@@ -55,7 +62,10 @@ fn batched_delivery_does_not_hurt() {
 
 #[test]
 fn a_source_that_stalls_is_replaced_within_two_seconds() {
-    let stalls = Habit { silent: Some(SECOND..u64::MAX), ..Habit::default() };
+    let stalls = Habit {
+        silent: Some(SECOND..u64::MAX),
+        ..Habit::default()
+    };
     let mut world = World::new(blob_layout(400), vec![stalls, Habit::default()], 3);
     let taken = world.run(seconds(60.0)).as_secs_f64();
     let ideal = 1.0 + (400.0 * PIECE as f64 - 2.0 * 20e6) / 20e6;
@@ -69,14 +79,24 @@ fn a_source_that_stalls_is_replaced_within_two_seconds() {
         .filter(|piece| world.arrivals[piece][0] > SECOND)
         .collect();
     assert!(!held.is_empty());
-    assert!(world.excess() <= 2 * PIECE, "{} bytes in excess", world.excess());
+    assert!(
+        world.excess() <= 2 * PIECE,
+        "{} bytes in excess",
+        world.excess()
+    );
 }
 
 #[test]
 fn what_a_stalled_source_held_is_asked_elsewhere_within_two_seconds() {
     // Nothing else is left to do, so that the take-over must come from the stall alone.
-    let stalls = Habit { silent: Some(0..u64::MAX), ..Habit::default() };
-    let late = Habit { joins: SECOND / 2, ..Habit::default() };
+    let stalls = Habit {
+        silent: Some(0..u64::MAX),
+        ..Habit::default()
+    };
+    let late = Habit {
+        joins: SECOND / 2,
+        ..Habit::default()
+    };
     let mut world = World::new(blob_layout(2), vec![stalls, late], 3);
     let taken = world.run(seconds(60.0)).as_secs_f64();
     assert!(taken < 2.0, "{taken} s");
@@ -84,7 +104,10 @@ fn what_a_stalled_source_held_is_asked_elsewhere_within_two_seconds() {
 
 #[test]
 fn a_source_that_dies_is_replaced_at_once() {
-    let dies = Habit { leaves: Some(SECOND), ..Habit::default() };
+    let dies = Habit {
+        leaves: Some(SECOND),
+        ..Habit::default()
+    };
     let mut world = World::new(blob_layout(400), vec![dies, Habit::default()], 3);
     let taken = world.run(seconds(60.0)).as_secs_f64();
     let ideal = 1.0 + (400.0 * PIECE as f64 - 2.0 * 20e6) / 20e6;
@@ -93,7 +116,10 @@ fn a_source_that_dies_is_replaced_at_once() {
 
 #[test]
 fn a_source_that_joins_late_is_used_at_once() {
-    let late = Habit { joins: 2 * SECOND, ..Habit::default() };
+    let late = Habit {
+        joins: 2 * SECOND,
+        ..Habit::default()
+    };
     let mut world = World::new(blob_layout(800), vec![Habit::default(), late], 3);
     let taken = world.run(seconds(60.0)).as_secs_f64();
     assert_eq!(world.first_request_to(SourceId(1)), Some(2 * SECOND));
@@ -103,8 +129,15 @@ fn a_source_that_joins_late_is_used_at_once() {
 
 #[test]
 fn a_fast_source_takes_over_from_a_slow_one() {
-    let slow = Habit { rate: 50_000, batch: 1024, ..Habit::default() };
-    let late = Habit { joins: SECOND, ..Habit::default() };
+    let slow = Habit {
+        rate: 50_000,
+        batch: 1024,
+        ..Habit::default()
+    };
+    let late = Habit {
+        joins: SECOND,
+        ..Habit::default()
+    };
     let mut world = World::new(blob_layout(100), vec![slow, late], 3);
     let taken = world.run(seconds(60.0)).as_secs_f64();
     let ideal = 1.0 + 100.0 * PIECE as f64 / 20e6;
@@ -115,7 +148,11 @@ fn a_fast_source_takes_over_from_a_slow_one() {
 #[test]
 fn a_source_that_gets_slow_loses_its_work() {
     // A trickle is no stall: a few bytes every 100 ms.
-    let trickle = Habit { rate: 2_000, batch: 200, ..Habit::default() };
+    let trickle = Habit {
+        rate: 2_000,
+        batch: 200,
+        ..Habit::default()
+    };
     let mut world = World::new(blob_layout(60), vec![trickle, Habit::default()], 3);
     let taken = world.run(seconds(60.0)).as_secs_f64();
     assert!(taken < 60.0 * PIECE as f64 / 20e6 + 1.2, "{taken} s");
@@ -123,7 +160,10 @@ fn a_source_that_gets_slow_loses_its_work() {
 
 #[test]
 fn the_only_source_goes_dark_and_returns() {
-    let dark = Habit { silent: Some(SECOND..21 * SECOND), ..Habit::default() };
+    let dark = Habit {
+        silent: Some(SECOND..21 * SECOND),
+        ..Habit::default()
+    };
     let mut world = World::new(blob_layout(400), vec![dark], 3);
     let taken = world.run(seconds(60.0)).as_secs_f64();
     let ideal = 20.0 + 400.0 * PIECE as f64 / 20e6;
@@ -137,23 +177,39 @@ fn waiting_says_why() {
     let mut world = World::new(layout, vec![], 1);
     let waiting = |world: &World| world.planner.waiting(world.time());
     assert_eq!(waiting(&world), Some(Waiting::NoSources));
-    let silent = Habit { silent: Some(0..u64::MAX), has: Some(vec![]), ..Habit::default() };
+    let silent = Habit {
+        silent: Some(0..u64::MAX),
+        has: Some(vec![]),
+        ..Habit::default()
+    };
     world = World::new(blob_layout(4), vec![silent], 1);
     world.step();
     assert_eq!(waiting(&world), Some(Waiting::NobodyHas { pieces: 4 }));
     let change = Availability::All;
-    world.give(Input::Availability { source: SourceId(0), change });
+    world.give(Input::Availability {
+        source: SourceId(0),
+        change,
+    });
     assert_eq!(waiting(&world), None);
     world.run_for(seconds(1.5));
-    assert!(matches!(waiting(&world), Some(Waiting::Silent { sources: 1, .. })));
+    assert!(matches!(
+        waiting(&world),
+        Some(Waiting::Silent { sources: 1, .. })
+    ));
     world.give(Input::Hold(true));
     assert_eq!(waiting(&world), Some(Waiting::Held));
 }
 
 #[test]
 fn liars_are_banned_and_named() {
-    let wrong = Habit { lies_at: Some(3), ..Habit::default() };
-    let lacks = Habit { lacks: Some(10..200), ..Habit::default() };
+    let wrong = Habit {
+        lies_at: Some(3),
+        ..Habit::default()
+    };
+    let lacks = Habit {
+        lacks: Some(10..200),
+        ..Habit::default()
+    };
     let mut world = World::new(blob_layout(200), vec![wrong, lacks, Habit::default()], 3);
     world.run(seconds(60.0));
     assert_eq!(world.bans.len(), 2);
@@ -165,19 +221,33 @@ fn liars_are_banned_and_named() {
         assert!(expected, "{source}: {reason}");
     }
     let reports = world.planner.sources(world.time());
-    let banned =
-        reports.iter().filter(|report| matches!(report.state, SourceState::Banned { .. })).count();
+    let banned = reports
+        .iter()
+        .filter(|report| matches!(report.state, SourceState::Banned { .. }))
+        .count();
     assert_eq!((reports.len(), banned), (3, 2));
-    assert!(world.bans.iter().all(|(_, _, reason)| !reason.to_string().is_empty()));
+    assert!(
+        world
+            .bans
+            .iter()
+            .all(|(_, _, reason)| !reason.to_string().is_empty())
+    );
 }
 
 #[test]
 fn a_busy_source_is_not_hammered() {
-    let busy = Habit { max_requests: 1, ..Habit::default() };
+    let busy = Habit {
+        max_requests: 1,
+        ..Habit::default()
+    };
     let mut world = World::new(blob_layout(100), vec![busy], 3);
     let taken = world.run(seconds(60.0)).as_secs_f64();
     assert!(taken < 20.0, "{taken} s");
-    assert!(world.requests.len() < 300, "{} requests", world.requests.len());
+    assert!(
+        world.requests.len() < 300,
+        "{} requests",
+        world.requests.len()
+    );
 }
 
 #[test]
@@ -186,16 +256,26 @@ fn many_small_files_go_in_few_requests() {
     let mut world = World::new(layout, vec![Habit::default(); 2], 3);
     world.run(seconds(60.0));
     assert!(world.requests.iter().all(|request| request.2.len() <= 256));
-    assert!(world.requests.len() < 60, "{} requests", world.requests.len());
+    assert!(
+        world.requests.len() < 60,
+        "{} requests",
+        world.requests.len()
+    );
 }
 
 #[test]
 fn a_source_that_does_not_mix_gets_one_blob_at_a_time() {
-    let plain = Habit { mixes_blobs: false, ..Habit::default() };
+    let plain = Habit {
+        mixes_blobs: false,
+        ..Habit::default()
+    };
     let mut world = World::new(small_files(300, 300), vec![plain], 3);
     world.run(seconds(60.0));
     assert!(world.requests.iter().all(|request| request.2.len() == 1));
-    let plain = Habit { mixes_blobs: false, ..Habit::default() };
+    let plain = Habit {
+        mixes_blobs: false,
+        ..Habit::default()
+    };
     let mut world = World::new(blob_layout(300), vec![plain; 2], 3);
     world.run(seconds(60.0));
     for (_, _, pieces, _) in &world.requests {
@@ -209,22 +289,42 @@ fn order_is_kept() {
     world.give(Input::Order(Order::Sequential));
     world.run(seconds(60.0));
     let asked: Vec<u32> = world.requests.iter().map(|request| request.2[0]).collect();
-    assert!(asked.windows(2).all(|pair| pair[0] < pair[1] || pair[0] > 280));
+    assert!(
+        asked
+            .windows(2)
+            .all(|pair| pair[0] < pair[1] || pair[0] > 280)
+    );
     let mut world = World::new(blob_layout(300), vec![Habit::default()], 3);
-    world.give(Input::Order(Order::Deadline { first: 100, pieces: 50 }));
+    world.give(Input::Order(Order::Deadline {
+        first: 100,
+        pieces: 50,
+    }));
     world.run(seconds(60.0));
-    let asked: Vec<u32> = world.requests.iter().flat_map(|request| request.2.clone()).collect();
+    let asked: Vec<u32> = world
+        .requests
+        .iter()
+        .flat_map(|request| request.2.clone())
+        .collect();
     assert_eq!(asked[..50], (100..150).collect::<Vec<_>>());
 }
 
 #[test]
 fn the_rarest_come_first() {
-    let common = Habit { has: Some(vec![0..150]), ..Habit::default() };
+    let common = Habit {
+        has: Some(vec![0..150]),
+        ..Habit::default()
+    };
     let world_habits = vec![common.clone(), common.clone(), common, Habit::default()];
     let mut world = World::new(blob_layout(200), world_habits, 3);
     world.run(seconds(60.0));
-    let from_full = world.requests.iter().filter(|request| request.1 == SourceId(3));
-    let first: Vec<u32> = from_full.flat_map(|request| request.2.clone()).take(50).collect();
+    let from_full = world
+        .requests
+        .iter()
+        .filter(|request| request.1 == SourceId(3));
+    let first: Vec<u32> = from_full
+        .flat_map(|request| request.2.clone())
+        .take(50)
+        .collect();
     assert!(first.iter().all(|piece| *piece >= 150));
 }
 
@@ -272,12 +372,25 @@ fn hold_stops_requests_and_forgives_silence() {
 fn changed_and_removed_pieces_are_not_asked_again() {
     let mut planner = planner_with_one_source(8);
     let now = Timestamp::ZERO;
-    let Some(Output::Request { source, request, pieces, .. }) = planner.poll(now) else {
+    let Some(Output::Request {
+        source,
+        request,
+        pieces,
+        ..
+    }) = planner.poll(now)
+    else {
         panic!("no request")
     };
     while planner.poll(now).is_some() {}
     let failure = Failure::Changed { piece: pieces[0] };
-    planner.handle(now, Input::RequestFailed { source, request, failure });
+    planner.handle(
+        now,
+        Input::RequestFailed {
+            source,
+            request,
+            failure,
+        },
+    );
     let mut asked = Vec::new();
     while let Some(output) = planner.poll(now) {
         if let Output::Request { pieces, .. } = output {
@@ -287,12 +400,29 @@ fn changed_and_removed_pieces_are_not_asked_again() {
     assert!(!asked.contains(&pieces[0]));
     planner.check_invariants().unwrap();
     let gone: Vec<std::ops::Range<u32>> = std::iter::once(0..8).collect();
-    planner.handle(now, Input::Availability { source, change: Availability::Remove(gone) });
+    planner.handle(
+        now,
+        Input::Availability {
+            source,
+            change: Availability::Remove(gone),
+        },
+    );
     let outputs: Vec<Output> = std::iter::from_fn(|| planner.poll(now)).collect();
-    assert!(outputs.iter().all(|output| matches!(output, Output::Cancel { .. })));
+    assert!(
+        outputs
+            .iter()
+            .all(|output| matches!(output, Output::Cancel { .. }))
+    );
     // Said after it took the claim back: no lie.
     let failure = Failure::Unavailable { piece: 1 };
-    planner.handle(now, Input::RequestFailed { source, request, failure });
+    planner.handle(
+        now,
+        Input::RequestFailed {
+            source,
+            request,
+            failure,
+        },
+    );
     assert_eq!(planner.poll(now), None);
     planner.check_invariants().unwrap();
 }
@@ -301,14 +431,31 @@ fn changed_and_removed_pieces_are_not_asked_again() {
 fn answers_after_a_cancel_are_welcome() {
     let mut planner = planner_with_one_source(1);
     let now = Timestamp::ZERO;
-    let Some(Output::Request { source, request, .. }) = planner.poll(now) else {
+    let Some(Output::Request {
+        source, request, ..
+    }) = planner.poll(now)
+    else {
         panic!("no request")
     };
     let later = now + Duration::from_secs(11);
     planner.handle(later, Input::Timeout);
     assert!(matches!(planner.poll(later), Some(Output::Cancel { .. })));
-    planner.handle(later, Input::Received { source, request, bytes: PIECE });
-    planner.handle(later, Input::PieceVerified { source, request, piece: 0 });
+    planner.handle(
+        later,
+        Input::Received {
+            source,
+            request,
+            bytes: PIECE,
+        },
+    );
+    planner.handle(
+        later,
+        Input::PieceVerified {
+            source,
+            request,
+            piece: 0,
+        },
+    );
     let outputs: Vec<Output> = std::iter::from_fn(|| planner.poll(later)).collect();
     assert_eq!(outputs.last(), Some(&Output::Complete));
     assert_eq!(planner.progress(later).wasted_bytes, 0);
@@ -325,15 +472,40 @@ fn strange_inputs_are_harmless() {
     let ranges = vec![0..u32::MAX, 9..3, u32::MAX..u32::MAX];
     for input in [
         Input::SourceLeft { source },
-        Input::Received { source, request, bytes: u64::MAX },
-        Input::PieceVerified { source, request, piece: u32::MAX },
+        Input::Received {
+            source,
+            request,
+            bytes: u64::MAX,
+        },
+        Input::PieceVerified {
+            source,
+            request,
+            piece: u32::MAX,
+        },
         Input::RequestDone { source, request },
-        Input::RequestFailed { source, request, failure: Failure::Busy },
-        Input::Availability { source, change: Availability::All },
-        Input::Availability { source: SourceId(0), change: Availability::Remove(ranges.clone()) },
-        Input::Availability { source: SourceId(0), change: Availability::Add(ranges) },
+        Input::RequestFailed {
+            source,
+            request,
+            failure: Failure::Busy,
+        },
+        Input::Availability {
+            source,
+            change: Availability::All,
+        },
+        Input::Availability {
+            source: SourceId(0),
+            change: Availability::Remove(ranges.clone()),
+        },
+        Input::Availability {
+            source: SourceId(0),
+            change: Availability::Add(ranges),
+        },
         Input::PieceLost { piece: u32::MAX },
-        Input::Received { source: SourceId(0), request, bytes: u64::MAX },
+        Input::Received {
+            source: SourceId(0),
+            request,
+            bytes: u64::MAX,
+        },
         Input::Wanted(PieceSet::full(9)),
         Input::Timeout,
     ] {
@@ -348,7 +520,13 @@ fn sources_are_bounded() {
     let mut planner = planner_with_one_source(4);
     for id in 0..1000 {
         let traits = SourceTraits::default();
-        planner.handle(Timestamp::ZERO, Input::SourceJoined { source: SourceId(id), traits });
+        planner.handle(
+            Timestamp::ZERO,
+            Input::SourceJoined {
+                source: SourceId(id),
+                traits,
+            },
+        );
     }
     assert_eq!(planner.sources(Timestamp::ZERO).len(), 256);
 }
@@ -376,5 +554,7 @@ fn small_files(files: u32, bytes: u64) -> Arc<PieceLayout> {
             executable: false,
         },
     });
-    Arc::new(PieceLayout::for_manifest(&Manifest::new(entries.collect()).unwrap()))
+    Arc::new(PieceLayout::for_manifest(
+        &Manifest::new(entries.collect()).unwrap(),
+    ))
 }

@@ -18,6 +18,8 @@ pub(crate) struct Conn {
     pub(crate) ends: [NodeId; 2],
     /// Whether each end thinks that it stands.
     pub(crate) open: [bool; 2],
+    /// When the last bytes sent by each end arrive: those sent later don't overtake them.
+    last_arrival: [Timestamp; 2],
 }
 
 impl Conn {
@@ -35,6 +37,12 @@ impl Conn {
 
     pub(crate) fn is_open_at(&self, id: NodeId) -> bool {
         self.open[self.side(id)]
+    }
+
+    fn in_order(&mut self, from: NodeId, at: Timestamp) -> Timestamp {
+        let side = self.side(from);
+        self.last_arrival[side] = self.last_arrival[side].max(at);
+        self.last_arrival[side]
     }
 
     fn close_at(&mut self, id: NodeId) {
@@ -56,6 +64,7 @@ impl World {
         self.conns.push(Conn {
             ends: [a, b],
             open: [true, true],
+            last_arrival: [self.now; 2],
         });
         for (id, other) in [(a, b), (b, a)] {
             self.nodes[id].conns.insert(conn);
@@ -171,10 +180,7 @@ impl World {
             // Sent again a round trip later; what follows waits for it.
             at = at + self.latency(chunk.from, chunk.to) * 2;
         }
-        if let Some(flow) = self.flows.get_mut(&chunk.flow) {
-            at = at.max(flow.last_arrival);
-            flow.last_arrival = at;
-        }
+        at = self.conns[chunk.conn].in_order(id, at);
         self.queue.push(at, Event::Arrived { chunk });
         self.pump(id);
     }

@@ -44,8 +44,6 @@ pub(crate) struct Flow {
     /// Sent and not yet known to be through.
     pub(crate) unacknowledged: u64,
     pub(crate) cancelled: bool,
-    /// Bytes of a flow stay in order.
-    pub(crate) last_arrival: Timestamp,
 }
 
 pub(crate) struct Node {
@@ -82,6 +80,7 @@ impl Node {
         let mut seed = [7; 32];
         seed[..8].copy_from_slice(&(id as u64).to_be_bytes());
         let config = UploaderConfig {
+            slots: 2,
             queue_total: 96,
             ..UploaderConfig::default()
         };

@@ -57,7 +57,12 @@ impl World {
         let peer = self.nodes[from].peer;
         let now = self.now;
         let node = &mut self.nodes[id];
-        if node.uploader.enqueue(now, peer, ticket, bytes).is_err() {
+        let key = u64::from(pieces.first().copied().unwrap_or(0));
+        if node
+            .uploader
+            .enqueue_keyed(now, peer, ticket, bytes, key)
+            .is_err()
+        {
             self.refuse(conn, id, request, Refusal::Busy);
             return;
         }
@@ -97,7 +102,6 @@ impl World {
                 sent: 0,
                 unacknowledged: 0,
                 cancelled: false,
-                last_arrival: now,
             };
             self.flows.insert(flow, started);
             self.nodes[id].flows.push_back(flow);

@@ -1,5 +1,6 @@
 //! `potluck status`, `peers`, `id`, `connect`
 
+use super::roots::problem_line;
 use crate::app::App;
 use crate::args::Connect;
 use crate::failure::Outcome;
@@ -40,6 +41,13 @@ pub(crate) async fn status(app: &App) -> Outcome {
     if !status.peers.is_empty() {
         app.output.line("")?;
         peer_table(app, &status.peers)?;
+    }
+    if !status.problems.is_empty() {
+        app.output.line("")?;
+    }
+    let paint = app.output.paint_data();
+    for problem in &status.problems {
+        app.output.line(paint.warn(&problem_line(problem)))?;
     }
     Ok(())
 }

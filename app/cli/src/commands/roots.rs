@@ -7,7 +7,8 @@ use crate::session::{Need, Session, with};
 use crate::ui::table::{table, text};
 use crate::ui::units::{clip, percent, size};
 use potluck_api::{
-    Origin, PinRequest, RemoveRequest, RemoveResponse, RootList, RootSummary, TransferStatus,
+    Origin, PinRequest, Problem, RemoveRequest, RemoveResponse, RootList, RootSummary,
+    TransferStatus,
 };
 
 const HINT: &str = "run it again";
@@ -52,14 +53,16 @@ fn roots(app: &App, roots: &[RootSummary], links: bool) -> Outcome {
     }
     app.output.line(text(&rows))?;
     let paint = app.output.paint();
-    for root in roots {
-        for problem in &root.problems {
-            let (path, hint) = (clip(&problem.path, 300), clip(&problem.hint, 200));
-            let said = format!("{} {path}: {hint}", problem.what);
-            app.output.note(&paint.warn(&said));
-        }
+    for problem in roots.iter().flat_map(|root| &root.problems) {
+        app.output.note(&paint.warn(&problem_line(problem)));
     }
     Ok(())
+}
+
+/// What is wrong with a file, and what to do.
+pub(super) fn problem_line(problem: &Problem) -> String {
+    let (path, hint) = (clip(&problem.path, 300), clip(&problem.hint, 200));
+    format!("{} {path}: {hint}", problem.what)
 }
 
 fn state(root: &RootSummary) -> String {

@@ -248,7 +248,7 @@ mod tests {
             block[0].contains(" 50 %  160 MiB / 320 MiB  20.0 MiB/s  8.0 s left"),
             "{block:#?}"
         );
-        assert!(block[1].contains("12D3…MtimQ5 direct     10.0 MiB/s  ━━━━━━━━━━━─  94 %"));
+        assert!(block[1].contains("12D3…MtimQ5 direct    10.0 MiB/s  ━━━━━━━━━━━─  94 %"));
         assert!(block[2].ends_with("stalled"));
         assert_eq!(block[7], "  and 34 more");
         assert!(

@@ -6,6 +6,10 @@ use std::sync::{Mutex, PoisonError};
 /// The block on screen, so that notes and logs can be written above it.
 static SHOWN: Mutex<Option<MultiProgress>> = Mutex::new(None);
 
+/// Redraws a second at most. Each line that changes is one; fewer would leave lines of different
+/// moments beside one another.
+const REDRAWS: u8 = 100;
+
 /// A block of lines. Gone when dropped.
 pub(crate) struct Live {
     multi: MultiProgress,
@@ -15,7 +19,7 @@ pub(crate) struct Live {
 impl Live {
     /// An empty block on stderr.
     pub(crate) fn new() -> Self {
-        let multi = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        let multi = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
         *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(multi.clone());
         Self {
             multi,
@@ -38,7 +42,9 @@ impl Live {
             self.lines.push(self.multi.add(line));
         }
         for (shown, line) in self.lines.iter().zip(lines) {
-            shown.set_message(line);
+            if shown.message() != line {
+                shown.set_message(line);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A daemon of its own process and data directory.
 
 use super::run::exit_code;
-use super::{DEADLINE, Run, program, wait_for};
+use super::{DEADLINE, Run, program_under, wait_for};
 use potluck_api::{ReadyEvent, Status};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
@@ -18,6 +18,7 @@ pub struct NodeSpec {
     args: Vec<OsString>,
     listen: Option<String>,
     lan: bool,
+    wrapper: Vec<OsString>,
 }
 
 impl NodeSpec {
@@ -28,6 +29,7 @@ impl NodeSpec {
             args: Vec::new(),
             listen: Some("/ip4/127.0.0.1/tcp/0".to_owned()),
             lan: false,
+            wrapper: Vec::new(),
         }
     }
 
@@ -59,8 +61,15 @@ impl NodeSpec {
         self
     }
 
+    /// Starts it by way of another program that becomes it, such as `ip netns exec NAME`. Commands
+    /// of [`Node::run`] are started the same way.
+    pub fn under(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(OsString::from).collect();
+        self
+    }
+
     fn command(&self) -> Command {
-        let mut command = Command::new(program());
+        let mut command = program_under(&self.wrapper);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("POTLUCK_") {
                 command.env_remove(name);
@@ -109,6 +118,7 @@ impl NodeSpec {
                 ready,
                 data: self.data,
                 log: self.log,
+                wrapper: self.wrapper,
             },
             Err(error) => {
                 let _ = child.kill();
@@ -129,6 +139,7 @@ pub struct Node {
     ready: ReadyEvent,
     data: PathBuf,
     log: PathBuf,
+    wrapper: Vec<OsString>,
 }
 
 impl Node {
@@ -171,7 +182,12 @@ impl Node {
         I: IntoIterator,
         I::Item: AsRef<OsStr>,
     {
-        Run::new(&self.data).of_daemon().args(args)
+        let wrapper: Vec<&str> = self
+            .wrapper
+            .iter()
+            .filter_map(|word| word.to_str())
+            .collect();
+        Run::new(&self.data).of_daemon().under(&wrapper).args(args)
     }
 
     /// Shares a path and gives the link.

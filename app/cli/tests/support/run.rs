@@ -1,6 +1,6 @@
 //! One command: built, run to its end or watched while it runs.
 
-use super::{DEADLINE, program, wait_for};
+use super::{DEADLINE, program_under, wait_for};
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read};
@@ -19,6 +19,7 @@ pub struct Run {
     data: PathBuf,
     deadline: Duration,
     node_flags: bool,
+    wrapper: Vec<OsString>,
 }
 
 impl Run {
@@ -31,6 +32,7 @@ impl Run {
             data: data.to_owned(),
             deadline: DEADLINE,
             node_flags: true,
+            wrapper: Vec::new(),
         }
     }
 
@@ -74,6 +76,13 @@ impl Run {
         self
     }
 
+    /// Starts it by way of another program that becomes it, such as `ip netns exec NAME` or
+    /// `setpriv …`.
+    pub fn under(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(OsString::from).collect();
+        self
+    }
+
     /// Leaves a node inside the command with its own settings: by default it is kept on loopback,
     /// out of the local network.
     pub fn with_default_network(mut self) -> Self {
@@ -88,7 +97,7 @@ impl Run {
 
     /// Starts it.
     pub fn spawn(self) -> Running {
-        let mut command = Command::new(program());
+        let mut command = program_under(&self.wrapper);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("POTLUCK_") {
                 command.env_remove(name);
@@ -233,6 +242,17 @@ impl Running {
     pub fn kill(mut self) -> Finished {
         let _ = self.child.kill();
         self.collect()
+    }
+
+    /// Lets it run until `moment`, then SIGKILL. It may have ended by itself before.
+    pub fn kill_at(mut self, moment: Instant) -> Finished {
+        loop {
+            let left = moment.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => self.seen.push(line),
+                Err(_) => return self.kill(),
+            }
+        }
     }
 
     /// Runs it to its end within the deadline.

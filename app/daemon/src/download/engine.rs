@@ -16,9 +16,10 @@ use potluck_api::{ErrorBody, GetEvent};
 use potluck_content::{Address, Link, PieceSet};
 use potluck_identity::PeerId;
 use potluck_transfer::{
-    Availability, Input, Order, Output, Planner, PlannerConfig, RequestId, SourceId, SourceTraits,
+    Availability, Failure, Input, Order, Output, Planner, PlannerConfig, RequestId, SourceId,
+    SourceTraits,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -100,6 +101,8 @@ pub(super) struct Engine {
     pub(super) received_bytes: u64,
     pub(super) wasted_bytes: u64,
     pub(super) started: Instant,
+    /// Peers that had more of it before their files changed.
+    pub(super) changed: BTreeSet<PeerId>,
     events: mpsc::Sender<SourceEvent>,
     incoming: mpsc::Receiver<SourceEvent>,
     peers: Peers,
@@ -132,6 +135,7 @@ impl Engine {
             received_bytes: 0,
             wasted_bytes: 0,
             started: Instant::now(),
+            changed: BTreeSet::new(),
             events,
             incoming,
             peers: Peers::default(),
@@ -190,7 +194,7 @@ impl Engine {
                 Some(peer) = self.finder.candidates.recv() => self.consider(peer),
                 Some(event) = self.incoming.recv() => self.source_news(event, None).await,
                 _ = ticks.tick() => {
-                    self.impatient(false)?;
+                    self.impatient(None)?;
                     let due = self.last_waiting.is_none_or(|last| last.elapsed().as_millis() >= 900);
                     if due {
                         self.last_waiting = Some(Instant::now());
@@ -231,7 +235,7 @@ impl Engine {
                     if let Some(keeper) = &mut work.keeper {
                         keeper.tick().await.map_err(|error| errors::write(&error))?;
                     }
-                    self.impatient(true)?;
+                    self.impatient(Some(work))?;
                     report::progress(self, work).await;
                 }
             }
@@ -239,7 +243,7 @@ impl Engine {
     }
 
     /// Ends with "not found" once nothing has come for as long as the user wants to wait.
-    fn impatient(&self, found: bool) -> Result<(), ErrorBody> {
+    fn impatient(&self, work: Option<&Work>) -> Result<(), ErrorBody> {
         let Some(patience) = self.patience else {
             return Ok(());
         };
@@ -247,17 +251,36 @@ impl Engine {
             return Ok(());
         }
         let seconds = patience.as_secs_f64();
-        Err(if found {
-            errors::not_found(
-                format!("nothing came from any provider for {seconds} s"),
-                "what is here is kept; run the same command again to go on",
-            )
-        } else {
-            errors::not_found(
+        let (mut message, mut hint) = match work {
+            Some(work) => {
+                let waiting = work.planner.waiting(self.ctx.clock.now());
+                let why = waiting.map_or_else(String::new, |waiting| format!(": {waiting}"));
+                (
+                    format!("nothing came from any provider for {seconds} s{why}"),
+                    "what is here is kept; run the same command again to go on",
+                )
+            }
+            None => (
                 format!("no provider of {} was found within {seconds} s", self.root),
                 "is the sharer's node running and connected? a link with addresses, or 'potluck connect', helps to find it",
-            )
-        })
+            ),
+        };
+        if let Some(changed) = report::changed(self) {
+            message = format!("{message}; {changed}");
+            hint = "ask for a new link: the content was edited, moved or deleted after this one was made";
+        }
+        Err(errors::not_found(message, hint))
+    }
+
+    /// Remembers, and tells once, that a peer's files are not what they were.
+    fn has_changed(&mut self, peer: PeerId) {
+        if self.changed.insert(peer) {
+            self.tell(GetEvent::Notice {
+                message: format!(
+                    "{peer} no longer has all of this: a file there changed, or is not shared now"
+                ),
+            });
+        }
     }
 
     /// Starts a source for a peer that may have the content.
@@ -335,7 +358,10 @@ impl Engine {
                 }
             }
             SourceNews::Have(ranges) => self.change(id, Availability::Add(ranges), work),
-            SourceNews::Retract(ranges) => self.change(id, Availability::Remove(ranges), work),
+            SourceNews::Retract(ranges) => {
+                self.has_changed(peer);
+                self.change(id, Availability::Remove(ranges), work);
+            }
             SourceNews::Introduced(others) => {
                 for (other, addresses) in others {
                     self.finder.introduce(other, addresses);
@@ -359,6 +385,9 @@ impl Engine {
                 });
             }
             SourceNews::Failed { request, failure } => {
+                if matches!(failure, Failure::Changed { .. }) {
+                    self.has_changed(peer);
+                }
                 self.plan(work, request, |request| Input::RequestFailed {
                     source: id,
                     request,
@@ -433,6 +462,9 @@ impl Engine {
         work: Option<&mut Work>,
     ) {
         tracing::debug!(%peer, ?reason, "a source is gone");
+        if reason == CloseReason::Changed {
+            self.has_changed(peer);
+        }
         self.sources.remove(&id);
         if let Some(work) = work {
             work.planner

@@ -31,6 +31,7 @@ pub(super) async fn waiting(engine: &Engine) {
             plural(connected, "connected peer")
         ));
     }
+    parts.extend(changed(engine));
     if asked > 0 {
         parts.push(format!(
             "the DHT named no other after {}",
@@ -45,6 +46,13 @@ pub(super) async fn waiting(engine: &Engine) {
         connected,
         seconds: engine.started.elapsed().as_secs_f64(),
     });
+}
+
+/// Who had it before a file changed, if anybody.
+pub(super) fn changed(engine: &Engine) -> Option<String> {
+    let count = u32::try_from(engine.changed.len()).unwrap_or(u32::MAX);
+    let who = plural(count, "peer");
+    (count > 0).then(|| format!("{who} had it, but a file there changed or is not shared now"))
 }
 
 fn plural(count: u32, noun: &str) -> String {

@@ -111,7 +111,7 @@ impl Peers {
         });
         let (pause, verdict) = match reason {
             CloseReason::Liar(what) => return Verdict::Ban(what.clone()),
-            CloseReason::NotFound => (NOT_FOUND_PAUSE, Verdict::Leave),
+            CloseReason::NotFound | CloseReason::Changed => (NOT_FOUND_PAUSE, Verdict::Leave),
             CloseReason::Busy => (BUSY_PAUSE, Verdict::RetryIn(BUSY_PAUSE)),
             CloseReason::Lost(_) => {
                 let pause = (LOST_PAUSES.0 * 2u32.pow(memory.failures.min(6))).min(LOST_PAUSES.1);

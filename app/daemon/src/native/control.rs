@@ -72,6 +72,7 @@ pub(super) async fn open(
         }
         Ok(Message::Reject(Reject { reason })) => Err(match reason {
             RejectReason::Busy => CloseReason::Busy,
+            RejectReason::Changed => CloseReason::Changed,
             RejectReason::NotFound | RejectReason::Banned | RejectReason::Private => {
                 CloseReason::NotFound
             }

@@ -57,7 +57,10 @@ async fn feed(
                     lane = None;
                     match end {
                         LaneEnd::Liar(what) => return CloseReason::Liar(what),
-                        LaneEnd::Broken(_) => continue,
+                        LaneEnd::Broken(why) => {
+                            tracing::debug!(%peer, %why, "a lane broke");
+                            continue;
+                        }
                     }
                 }
             },

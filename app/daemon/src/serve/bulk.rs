@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::frames::read_frame;
 use crate::swarms::Update;
 use crate::upload_gate::Turn;
+use potluck_content::{Address, PieceLayout};
 use potluck_identity::PeerId;
 use potluck_net::{Pipe, PipeReader, PipeWriter};
 use potluck_store::{ReadError, SpanBuf};
@@ -24,7 +25,7 @@ const MAX_ITEM_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes written before the limiter is asked again.
 const CHUNK: usize = 64 * 1024;
 /// A peer that does not take a chunk for this long is gone.
-const WRITE_TIME: Duration = Duration::from_secs(60);
+const WRITE_TIME: Duration = Duration::from_secs(20);
 
 #[derive(Default)]
 struct Waiting {
@@ -77,6 +78,7 @@ pub(super) async fn serve(ctx: &Arc<Context>, pipe: Pipe) {
         writer: pipe.writer,
         queue: &queue,
         buf: SpanBuf::new(),
+        layout: None,
     };
     let ended = tokio::select! {
         ended = read_requests(pipe.reader, &queue) => match ended {
@@ -130,6 +132,7 @@ struct Server<'a> {
     writer: PipeWriter,
     queue: &'a Queue,
     buf: SpanBuf,
+    layout: Option<(Address, Arc<PieceLayout>)>,
 }
 
 impl Server<'_> {
@@ -150,10 +153,11 @@ impl Server<'_> {
             None
         };
         let Some(mut turn) = turn else {
+            // "Not have" is what a liar says of what it claimed; who stopped sharing did have it.
             let status = if served {
                 Status::Busy
             } else {
-                Status::NotHave
+                Status::Changed
             };
             return self.refuse(request.id, 0, status).await;
         };
@@ -181,6 +185,13 @@ impl Server<'_> {
             return Status::Invalid;
         }
         let span = item.span();
+        let Some(layout) = self.layout(request.root).await else {
+            return Status::Changed;
+        };
+        // A root that is shared opens no door to blobs of others.
+        if item.hash != request.root.hash && layout.find_blob(&item.hash).is_none() {
+            return Status::NotHave;
+        }
         let store = self.ctx.store.clone();
         let mut buf = std::mem::take(&mut self.buf);
         let (hash, size) = (item.hash, item.size);
@@ -197,7 +208,8 @@ impl Server<'_> {
         self.buf = buf;
         match read {
             Ok(()) => Status::Ok,
-            Err(ReadError::NotHave | ReadError::BadSpan) => Status::NotHave,
+            Err(ReadError::NotHave) => Status::Changed,
+            Err(ReadError::BadSpan) => Status::Invalid,
             Err(ReadError::Changed { path, what }) => {
                 tracing::warn!(path = %path.display(), %what, "a shared file is not what it was");
                 retract(self.ctx, request, item).await;
@@ -208,6 +220,21 @@ impl Server<'_> {
                 Status::Busy
             }
         }
+    }
+
+    /// The layout of a root, remembered for the requests that follow.
+    async fn layout(&mut self, root: Address) -> Option<Arc<PieceLayout>> {
+        if let Some((known, layout)) = &self.layout
+            && *known == root
+        {
+            return Some(Arc::clone(layout));
+        }
+        let found = self
+            .ctx
+            .blocking(move |store| store.layout(&root).ok().flatten());
+        let layout = found.await.flatten()?;
+        self.layout = Some((root, Arc::clone(&layout)));
+        Some(layout)
     }
 
     async fn refuse(&mut self, id: u32, item: u16, status: Status) -> io::Result<()> {

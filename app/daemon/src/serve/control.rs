@@ -7,7 +7,7 @@ use potluck_content::tree::Geometry;
 use potluck_content::{Address, Kind, MAX_PIECES, PieceSet};
 use potluck_identity::PeerId;
 use potluck_net::{Pipe, PipeReader, PipeWriter};
-use potluck_store::SpanBuf;
+use potluck_store::{ReadError, SpanBuf, Store};
 use potluck_transfer::wire::PieceMap;
 use potluck_transfer::wire::control::{
     Head, Hello, MAX_ADDR_BYTES, MAX_ADDRS, MAX_FRAME_BYTES, MAX_PEERS, Message, PeerHint, Peers,
@@ -74,25 +74,48 @@ async fn welcome(ctx: &Arc<Context>, hello: &Hello) -> Result<Welcome, RejectRea
         return Err(RejectReason::NotFound);
     }
     let store = ctx.store.clone();
-    let found = tokio::task::spawn_blocking(move || -> Option<(u64, Head, PieceSet)> {
-        let have = store.available(&root).ok()??;
-        let size = match root.kind {
-            Kind::Blob => store.layout(&root).ok()??.total_bytes(),
-            Kind::Folder => store.blob_size(&root.hash).ok()??,
-        };
-        let mut buf = SpanBuf::new();
-        store
-            .read_span(&root.hash, Geometry::new(size).last_group(), &mut buf)
-            .ok()?;
-        let (proof, data) = buf.into_parts();
-        Some((size, Head { proof, data }, have))
-    });
-    let (size, head, have) = found.await.unwrap_or(None).ok_or(RejectReason::NotFound)?;
+    let found = tokio::task::spawn_blocking(move || known(&store, &root));
+    let (size, head, have) = found.await.unwrap_or(Err(RejectReason::Busy))?;
     Ok(Welcome {
         size,
         head: hello.head.then_some(head),
         have: PieceMap::of(&have),
     })
+}
+
+/// The size of a root blob with its proof, and the pieces that are here.
+fn known(store: &Store, root: &Address) -> Result<(u64, Head, PieceSet), RejectReason> {
+    let missing = |_| RejectReason::NotFound;
+    let have = store.available(root).map_err(missing)?;
+    let size = match root.kind {
+        Kind::Blob => (store.layout(root).map_err(missing)?).map(|layout| layout.total_bytes()),
+        Kind::Folder => store.blob_size(&root.hash).map_err(missing)?,
+    };
+    let (have, size) = have.zip(size).ok_or(RejectReason::NotFound)?;
+    let mut buf = SpanBuf::new();
+    let read = store.read_span(&root.hash, Geometry::new(size).last_group(), &mut buf);
+    read.map_err(|error| match error {
+        ReadError::Changed { .. } => RejectReason::Changed,
+        _ => RejectReason::NotFound,
+    })?;
+    let (proof, data) = buf.into_parts();
+    Ok((size, Head { proof, data }, have))
+}
+
+/// Pieces of files that are known not to be what they were.
+async fn changed(ctx: &Arc<Context>, root: Address) -> Vec<Range<u32>> {
+    let found = ctx.blocking(move |store| {
+        let held = store.root(&root).ok()??;
+        if held.problems.is_empty() {
+            return None;
+        }
+        let mut gone = held.selected;
+        let have = store.available(&root).ok()??;
+        let gone = gone.get_or_insert_with(|| PieceSet::full(have.len()));
+        gone.subtract(&have);
+        Some(gone.ranges().collect())
+    });
+    found.await.flatten().unwrap_or_default()
 }
 
 /// Tells a member the news until it leaves or cannot keep up.
@@ -114,6 +137,9 @@ async fn stay(
         for message in Message::have(&ranges) {
             send(writer, &message).await?;
         }
+    }
+    for message in Message::retract(&changed(ctx, root).await, RetractReason::Changed) {
+        send(writer, &message).await?;
     }
     loop {
         let first = match tokio::time::timeout(PING_EVERY, updates.recv()).await {

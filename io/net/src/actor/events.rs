@@ -99,6 +99,7 @@ impl Actor {
 
     fn on_disconnected(&mut self, peer: PeerId, id: ConnectionId) {
         if self.peers.disconnected(&peer, id) {
+            self.records.disconnected(&peer);
             self.emit(NetEvent::Disconnected { peer });
         }
     }

@@ -13,7 +13,10 @@ use libp2p::{
 };
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{Actor, scope::MAX_ADDRESSES};
+use super::{
+    Actor,
+    scope::{MAX_ADDRESSES, without_peer},
+};
 use crate::{FindEvent, handle::FIND_QUEUE};
 
 /// Searches at once, waiting ones included.
@@ -165,6 +168,7 @@ impl Actor {
             .into_iter()
             .chain(stored.flat_map(|record| record.addresses));
         for address in all.chain(introduced.into_iter().flatten()) {
+            let address = without_peer(address, peer);
             if !addresses.contains(&address) && addresses.len() < MAX_ADDRESSES {
                 addresses.push(address);
             }

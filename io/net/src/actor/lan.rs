@@ -75,6 +75,9 @@ impl Actor {
         });
         if !seen.addresses.contains(&addr) && seen.addresses.len() < MAX_ADDRESSES {
             seen.addresses.push(addr.clone());
+            // A peer that started anew has new addresses, and is not to wait for old failures.
+            seen.next = seen.next.min(next);
+            seen.pause = FIRST_RETRY;
             self.emit(NetEvent::LanPeer { peer, addr });
         }
     }

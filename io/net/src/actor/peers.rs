@@ -218,6 +218,11 @@ impl Peer {
         }
     }
 
+    /// Whether it told about itself.
+    pub(super) fn is_introduced(&self) -> bool {
+        self.agent.is_some()
+    }
+
     /// The addresses it says it can be reached at.
     pub(super) fn listen(&self) -> &[Multiaddr] {
         &self.listen

@@ -72,7 +72,13 @@ impl Actor {
             }
         }
         // Both sources have no order of their own.
-        addresses.sort_by_key(|address| (std::cmp::Reverse(Scope::of(address)), address.to_vec()));
+        addresses.sort_by_key(|address| {
+            (
+                is_circuit(address),
+                std::cmp::Reverse(Scope::of(address)),
+                address.to_vec(),
+            )
+        });
         let known = self.shared.addresses.load();
         if **known != addresses {
             self.shared.addresses.store(addresses.into());

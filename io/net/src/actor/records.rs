@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     Actor,
+    peers::Peer,
     scope::{self, Scope},
 };
 
@@ -30,9 +31,15 @@ const MAX_ADDRESSES: usize = 8;
 /// Longest key of a record.
 const MAX_KEY_BYTES: usize = 64;
 
+/// Records of one provider that wait until it has introduced itself.
+const MAX_HELD: usize = 256;
+
 /// Who stores what until when.
 #[derive(Debug, Default)]
 pub(super) struct Records {
+    /// Records without addresses, of peers that have not introduced themselves yet: nobody could
+    /// do anything with them.
+    held: HashMap<PeerId, Vec<ProviderRecord>>,
     providers: HashMap<PeerId, HashMap<RecordKey, Instant>>,
     total: usize,
 }
@@ -54,10 +61,14 @@ impl Records {
 
     /// A provider told its addresses: they go into its records.
     pub(super) fn learnt(&mut self, peer: &PeerId, addresses: &[Multiaddr], kad: &mut Kad) {
+        let addresses = &addresses[..addresses.len().min(MAX_ADDRESSES)];
+        for mut record in self.held.remove(peer).unwrap_or_default() {
+            record.addresses = addresses.to_vec();
+            self.store(record, kad);
+        }
         let Some(keys) = self.providers.get(peer).filter(|_| !addresses.is_empty()) else {
             return;
         };
-        let addresses = &addresses[..addresses.len().min(MAX_ADDRESSES)];
         for key in keys.keys() {
             let store = kad.store_mut();
             let record = store
@@ -74,8 +85,34 @@ impl Records {
         }
     }
 
+    /// A provider is gone: what waited for it to introduce itself waits in vain.
+    pub(super) fn disconnected(&mut self, peer: &PeerId) {
+        self.held.remove(peer);
+    }
+
+    fn hold(&mut self, record: ProviderRecord) {
+        let held = self.held.entry(record.provider).or_default();
+        if held.len() < MAX_HELD {
+            held.push(record);
+        }
+    }
+
+    fn store(&mut self, record: ProviderRecord, kad: &mut Kad) {
+        let Some(expires) = record.expires.map(Instant::from_std) else {
+            return;
+        };
+        if !self.admit(&record, expires) {
+            tracing::debug!(provider = %record.provider, "a record was refused: too many");
+            return;
+        }
+        if let Err(error) = kad.store_mut().add_provider(record) {
+            tracing::debug!(%error, "a record was not stored");
+        }
+    }
+
     /// Forgets everything that a provider stored.
     pub(super) fn forget(&mut self, peer: &PeerId, kad: &mut Kad) {
+        self.held.remove(peer);
         let keys = self.providers.remove(peer).unwrap_or_default();
         self.total -= keys.len();
         for key in keys.keys() {
@@ -107,28 +144,19 @@ impl Actor {
             .peers
             .best(&record.provider)
             .map_or(Scope::Global, |(_, a)| Scope::of(a));
-        let introduced = self
-            .peers
-            .get(&record.provider)
-            .map(|peer| peer.listen().to_vec());
-        let all: Vec<_> = introduced.into_iter().flatten().chain(told).collect();
+        let introduced = self.peers.get(&record.provider);
+        let is_introduced = introduced.is_some_and(Peer::is_introduced);
+        let listen = introduced
+            .map(|peer| peer.listen().to_vec())
+            .unwrap_or_default();
+        let all = listen.into_iter().chain(told).collect();
         record.addresses = scope::useful(all, scope, &record.provider);
         record.addresses.truncate(MAX_ADDRESSES);
-        let Some(expires) = record.expires.map(Instant::from_std) else {
-            return;
-        };
-        if !self.records.admit(&record, expires) {
-            tracing::debug!(provider = %record.provider, "a record was refused: too many");
-            return;
-        }
-        if let Err(error) = self
-            .swarm
-            .behaviour_mut()
-            .kad
-            .store_mut()
-            .add_provider(record)
-        {
-            tracing::debug!(%error, "a record was not stored");
+        if record.addresses.is_empty() && !is_introduced {
+            self.records.hold(record);
+        } else {
+            self.records
+                .store(record, &mut self.swarm.behaviour_mut().kad);
         }
     }
 }

@@ -46,10 +46,8 @@ impl Scope {
 /// that global addresses survive a cut.
 pub(super) fn useful(told: Vec<Multiaddr>, connection: Scope, peer: &PeerId) -> Vec<Multiaddr> {
     let mut kept: Vec<Multiaddr> = Vec::new();
-    for mut address in told {
-        if last_peer(&address) == Some(*peer) {
-            address.pop();
-        }
+    for address in told {
+        let address = without_peer(address, peer);
         if is_dialable(&address) && Scope::of(&address) >= connection && !kept.contains(&address) {
             kept.push(address);
         }
@@ -60,6 +58,14 @@ pub(super) fn useful(told: Vec<Multiaddr>, connection: Scope, peer: &PeerId) -> 
     kept.sort_by_key(|address| std::cmp::Reverse(Scope::of(address)));
     kept.truncate(MAX_ADDRESSES);
     kept
+}
+
+/// The address without the peer at its end.
+pub(super) fn without_peer(mut address: Multiaddr, peer: &PeerId) -> Multiaddr {
+    if last_peer(&address) == Some(*peer) && !is_circuit(&address) {
+        address.pop();
+    }
+    address
 }
 
 /// Whether an address leads through a relay.

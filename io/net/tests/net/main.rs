@@ -8,6 +8,7 @@
 
 mod dht;
 mod dialing;
+mod lan;
 mod limits;
 mod pipes;
 mod relay;

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, RwLock};
 use potluck_content::tree::{Geometry, VerifiedSpan, check};
 use potluck_content::{Address, Kind, PieceSet};
 
+use super::Download;
 use super::checkpoint::Dirty;
 use super::journal::Journal;
 use super::parts::{DATA, Parts, Targets, first_entries};
 use super::place::{check_free, make_part, open_part, part_name, remove_part, resolve_dest};
 use super::running::{Reserved, Running, State, lock};
 use super::trees::PartialTrees;
-use super::Download;
 use crate::cache::Described;
 use crate::errors::{BeginError, Fault, WriteError};
 use crate::open::{Inner, Store};
@@ -30,7 +30,9 @@ impl Store {
         let dest = resolve_dest(&spec.dest)?;
         check_free(&dest)?;
         let inner = &self.inner;
-        let busy = BeginError::Busy { address: spec.address };
+        let busy = BeginError::Busy {
+            address: spec.address,
+        };
         let reserved = inner.running.reserve(spec.address).ok_or(busy)?;
         let selection = selection(&spec.selection, &described)?;
         let purpose = Purpose::Fetch { selection };
@@ -91,15 +93,17 @@ fn describe(spec: &DownloadSpec) -> Result<Described, BeginError> {
         (Kind::Blob, None) => Ok(Described::blob(&spec.address, spec.size)),
         (Kind::Blob, Some(_)) => Err(BeginError::BadContent("a file has no manifest")),
         (Kind::Folder, None) => Err(BeginError::BadContent("a folder needs its manifest")),
-        (Kind::Folder, Some(manifest)) if manifest.address() != spec.address => {
-            Err(BeginError::BadContent("the manifest is that of another folder"))
-        }
+        (Kind::Folder, Some(manifest)) if manifest.address() != spec.address => Err(
+            BeginError::BadContent("the manifest is that of another folder"),
+        ),
         (Kind::Folder, Some(manifest)) => Ok(Described::folder(Arc::clone(manifest))),
     }
 }
 
 fn check_head(spec: &DownloadSpec) -> Result<Option<(VerifiedSpan, Head)>, BeginError> {
-    let (Kind::Blob, Some(head)) = (spec.address.kind, &spec.head) else { return Ok(None) };
+    let (Kind::Blob, Some(head)) = (spec.address.kind, &spec.head) else {
+        return Ok(None);
+    };
     let geometry = Geometry::new(spec.size);
     let last = geometry.last_group();
     let wrong = BeginError::BadContent("the size is not that of the file");
@@ -120,7 +124,9 @@ fn selection(selection: &Selection, described: &Described) -> Result<Option<Piec
     let mut set = PieceSet::new(count);
     for entry in entries {
         if *entry >= count {
-            return Err(BeginError::BadContent("a selected entry is not in the folder"));
+            return Err(BeginError::BadContent(
+                "a selected entry is not in the folder",
+            ));
         }
         set.insert(*entry);
     }
@@ -136,8 +142,12 @@ impl Inner {
         dest: &Path,
         purpose: Purpose,
     ) -> Result<PartialRecord, BeginError> {
-        let record =
-            PartialRecord { dest: dest.to_path_buf(), purpose, stage: Stage::Running, ..old.clone() };
+        let record = PartialRecord {
+            dest: dest.to_path_buf(),
+            purpose,
+            stage: Stage::Running,
+            ..old.clone()
+        };
         if record.dest != old.dest && open_part(&old.part, old.inode).is_some() {
             let parent = dest.parent().unwrap_or(dest);
             if !sys::same_file_system(&old.part, parent).unwrap_or(false) {
@@ -158,9 +168,16 @@ impl Inner {
         dest: &Path,
         purpose: Purpose,
     ) -> Result<PartialRecord, Fault> {
-        let encoded = described.manifest.as_ref().map(|manifest| manifest.encode());
-        let root_size = encoded.as_ref().map_or(spec.size, |bytes| bytes.len() as u64);
-        let kept = encoded.as_ref().map(|bytes| self.keep_manifest(spec.address.hash, bytes));
+        let encoded = described
+            .manifest
+            .as_ref()
+            .map(|manifest| manifest.encode());
+        let root_size = encoded
+            .as_ref()
+            .map_or(spec.size, |bytes| bytes.len() as u64);
+        let kept = encoded
+            .as_ref()
+            .map(|bytes| self.keep_manifest(spec.address.hash, bytes));
         let kept = kept.transpose()?;
         let id = random_id();
         let part = dest.with_file_name(part_name(dest.file_name().unwrap_or_default(), id));
@@ -171,7 +188,9 @@ impl Inner {
         self.db.write(|transaction| {
             let key = tables::address_key(&spec.address);
             let number = tables::next_number(transaction, "roots")?;
-            transaction.open_table(tables::NUMBERS)?.insert(number, key.as_slice())?;
+            transaction
+                .open_table(tables::NUMBERS)?
+                .insert(number, key.as_slice())?;
             if let Some(kept) = &kept {
                 kept.record(transaction, number)?;
             }
@@ -230,12 +249,26 @@ fn open_fetch(
             let root: Dir = part.open_child(std::ffi::OsStr::new(DATA)).map_err(io)?;
             let selection = record.purpose.selection();
             let first_entry = first_entries(manifest, &described.layout, selection);
-            Targets::Folder { root, manifest: Arc::clone(manifest), first_entry }
+            Targets::Folder {
+                root,
+                manifest: Arc::clone(manifest),
+                first_entry,
+            }
         }
     };
     let parts = Parts::new(targets, &part_path);
-    let open = Opening { inner, address, described, record, parts, part_path };
-    let running = open.open(PieceSet::new)?;
+    let wanted = wanted(&described, &record.purpose);
+    let nothing = PieceSet::new(described.layout.pieces());
+    let opening = Opening {
+        inner,
+        address,
+        described,
+        record,
+        parts,
+        part_path,
+        wanted,
+    };
+    let running = opening.open(&nothing)?;
     reserved.fill(&running);
     Ok(Download { running })
 }
@@ -248,16 +281,22 @@ pub(super) struct Opening<'a> {
     pub(super) record: PartialRecord,
     pub(super) parts: Parts,
     pub(super) part_path: std::path::PathBuf,
+    pub(super) wanted: PieceSet,
 }
 
 impl Opening<'_> {
-    /// Opens the journal and the trees, and finds out what is here. `at_least` gives the pieces that
-    /// need no file of the download.
-    pub(super) fn open(
-        self,
-        at_least: impl FnOnce(u32) -> PieceSet,
-    ) -> Result<Arc<Running>, Fault> {
-        let Self { inner, address, described, record, parts, part_path } = self;
+    /// Opens the journal and the trees, and finds out what is here. The pieces in `elsewhere` need no
+    /// file of the download.
+    pub(super) fn open(self, elsewhere: &PieceSet) -> Result<Arc<Running>, Fault> {
+        let Self {
+            inner,
+            address,
+            described,
+            record,
+            parts,
+            part_path,
+            wanted,
+        } = self;
         let dir = inner.partial_dir(&record);
         std::fs::create_dir_all(&dir).map_err(|error| Fault::io("create", &dir, error))?;
         let trees = PartialTrees::open(&dir.join("trees"), &described.layout)?;
@@ -269,16 +308,18 @@ impl Opening<'_> {
             Ok(redb::ReadableTable::get(&bitmaps, &key)?.map(|value| value.value().to_vec()))
         })?;
         let committed = committed.and_then(|bytes| PieceSet::from_bytes(pieces, &bytes).ok());
-        let elsewhere = at_least(pieces);
         let running = Running {
             inner: Arc::clone(inner),
             address,
             dest: record.dest.clone(),
             part_path,
-            wanted: wanted(&described, &record.purpose),
+            wanted,
             described,
             record: Mutex::new(record),
-            state: Mutex::new(State { have: elsewhere.clone(), ended: false }),
+            state: Mutex::new(State {
+                have: elsewhere.clone(),
+                ended: false,
+            }),
             gate: RwLock::new(()),
             syncing: Mutex::new(()),
             journal: Mutex::new(journal),
@@ -286,7 +327,11 @@ impl Opening<'_> {
             parts,
             dirty: Mutex::new(Dirty::all()),
         };
-        running.recover(committed.unwrap_or_else(|| PieceSet::new(pieces)), &elsewhere, &claimed)?;
+        running.recover(
+            committed.unwrap_or_else(|| PieceSet::new(pieces)),
+            elsewhere,
+            &claimed,
+        )?;
         Ok(Arc::new(running))
     }
 }
@@ -323,7 +368,9 @@ impl Running {
             if synced.contains(*piece) {
                 continue;
             }
-            let Some(found) = layout.get(*piece) else { continue };
+            let Some(found) = layout.get(*piece) else {
+                continue;
+            };
             if self.verify_piece(found.blob, &found.groups, &mut buffer) {
                 synced.insert(*piece);
             }
@@ -415,7 +462,9 @@ impl Inner {
             if record.purpose == Purpose::Repair {
                 return Ok(Vec::new());
             }
-            transaction.open_table(tables::NUMBERS)?.remove(record.number)?;
+            transaction
+                .open_table(tables::NUMBERS)?
+                .remove(record.number)?;
             self.drop_places(transaction, &address.hash, record.number)
         })?;
         self.blobs.clear();

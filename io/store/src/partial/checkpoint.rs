@@ -31,7 +31,10 @@ impl Dirty {
 
     /// Everything may have been written.
     pub(super) fn all() -> Self {
-        Self { blobs: BTreeSet::new(), many: true }
+        Self {
+            blobs: BTreeSet::new(),
+            many: true,
+        }
     }
 }
 
@@ -41,7 +44,8 @@ impl Running {
         if lock(&self.state).ended {
             return Err(WriteError::Ended);
         }
-        self.checkpoint_locked().map_err(|fault| self.refused(fault))
+        self.checkpoint_locked()
+            .map_err(|fault| self.refused(fault))
     }
 
     /// Takes a checkpoint while `syncing` is held.
@@ -59,7 +63,9 @@ impl Running {
         let key = tables::address_key(&self.address);
         let bytes = have.to_bytes();
         self.inner.db.write(|transaction| {
-            transaction.open_table(tables::BITMAPS)?.insert(&key, bytes.as_slice())?;
+            transaction
+                .open_table(tables::BITMAPS)?
+                .insert(&key, bytes.as_slice())?;
             Ok(())
         })?;
         lock(&self.journal).cut(upto)

@@ -25,7 +25,9 @@ impl Running {
             let mut missing = self.wanted.clone();
             missing.subtract(&state.have);
             if !missing.is_empty() {
-                return Err(FinishError::Incomplete { missing: missing.count() });
+                return Err(FinishError::Incomplete {
+                    missing: missing.count(),
+                });
             }
         }
         let record = lock(&self.record).clone();
@@ -44,19 +46,28 @@ impl Running {
         serve: bool,
         now_unix: u64,
     ) -> Result<(), FinishError> {
-        if std::fs::symlink_metadata(&self.dest).is_ok() {
-            return Err(FinishError::DestExists { dest: self.dest.clone() });
-        }
-        self.shape(record)?;
-        *lock(&self.dirty) = Dirty::all();
-        self.sync_written()?;
-        self.checkpoint_locked()?;
-        let finishing = PartialRecord { stage: Stage::Finishing { serve }, ..record.clone() };
-        self.inner.put_partial_record(&self.address, &finishing)?;
-        self.parts.close();
-        if let Err(error) = self.rename() {
-            self.inner.put_partial_record(&self.address, record)?;
-            return Err(error);
+        let finishing = PartialRecord {
+            stage: Stage::Finishing { serve },
+            ..record.clone()
+        };
+        // An earlier try may have got as far as the name and met a full disk after it.
+        if record.stage == Stage::Running {
+            if std::fs::symlink_metadata(&self.dest).is_ok() {
+                return Err(FinishError::DestExists {
+                    dest: self.dest.clone(),
+                });
+            }
+            self.shape(record)?;
+            *lock(&self.dirty) = Dirty::all();
+            self.sync_written()?;
+            self.checkpoint_locked()?;
+            self.inner.put_partial_record(&self.address, &finishing)?;
+            self.parts.close();
+            if let Err(error) = self.rename() {
+                self.inner.put_partial_record(&self.address, record)?;
+                return Err(error);
+            }
+            lock(&self.record).stage = finishing.stage;
         }
         let settling = Settling {
             inner: &self.inner,
@@ -66,8 +77,7 @@ impl Running {
             trees: &self.trees,
             created_unix: now_unix,
         };
-        settling.settle(serve)?;
-        Ok(())
+        Ok(settling.settle(serve)?)
     }
 
     /// The one step that makes the download appear.
@@ -88,11 +98,15 @@ impl Running {
         let inode = lock(&self.record).inode;
         let found = from.facts(data).map_err(io)?;
         if found.is_none_or(|facts| facts.stamp.inode != inode) {
-            return Err(FinishError::Tampered { path: self.part_path.clone() });
+            return Err(FinishError::Tampered {
+                path: self.part_path.clone(),
+            });
         }
         match from.rename_new(data, &to, name) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(FinishError::DestExists { dest: self.dest.clone() })
+                Err(FinishError::DestExists {
+                    dest: self.dest.clone(),
+                })
             }
             other => {
                 other.map_err(io)?;
@@ -104,5 +118,8 @@ impl Running {
 }
 
 pub(super) fn split(path: &Path) -> (&Path, &OsStr) {
-    (path.parent().unwrap_or(path), path.file_name().unwrap_or_default())
+    (
+        path.parent().unwrap_or(path),
+        path.file_name().unwrap_or_default(),
+    )
 }

@@ -36,7 +36,14 @@ impl Journal {
         let (entries, _) = bytes.as_chunks::<ENTRY>();
         let pieces = entries.iter().filter_map(decode).collect();
         let length = (entries.len() * ENTRY) as u64;
-        Ok((Self { path: path.to_path_buf(), file, length }, pieces))
+        Ok((
+            Self {
+                path: path.to_path_buf(),
+                file,
+                length,
+            },
+            pieces,
+        ))
     }
 
     /// How long it is: what [`Self::cut`] takes.
@@ -60,7 +67,9 @@ impl Journal {
         read.map_err(|error| Fault::io("read", &self.path, error))?;
         self.write(&bytes, 0)?;
         self.length = rest;
-        self.file.set_len(rest).map_err(|error| Fault::io("cut", &self.path, error))
+        self.file
+            .set_len(rest)
+            .map_err(|error| Fault::io("cut", &self.path, error))
     }
 
     fn write(&self, bytes: &[u8], offset: u64) -> Result<(), Fault> {
@@ -122,7 +131,10 @@ mod tests {
             damaged[at] ^= 0x10;
             std::fs::write(&path, &damaged).unwrap();
             let (_, found) = Journal::open(&path).unwrap();
-            let expected: Vec<u32> = [1, 2, 3].into_iter().filter(|n| *n != at as u32 / 8 + 1).collect();
+            let expected: Vec<u32> = [1, 2, 3]
+                .into_iter()
+                .filter(|n| *n != at as u32 / 8 + 1)
+                .collect();
             assert_eq!(found, expected);
         }
         std::fs::write(&path, [0; 64]).unwrap();

@@ -20,7 +20,9 @@ impl Running {
         let mut buffer = SpanBuf::new();
         let mut done = Vec::new();
         for (index, blob) in (0..).zip(layout.blobs()) {
-            let pieces = layout.pieces_of_blob(index).filter(|piece| missing.contains(*piece));
+            let pieces = layout
+                .pieces_of_blob(index)
+                .filter(|piece| missing.contains(*piece));
             let pieces: Vec<u32> = pieces.collect();
             if pieces.is_empty() || !self.is_held(&blob.hash).map_err(WriteError::from)? {
                 continue;

@@ -28,7 +28,9 @@ pub(crate) fn mend(inner: &Inner) -> Result<(), Fault> {
         Ok(found)
     })?;
     for (address, record) in &records {
-        let Stage::Finishing { serve } = record.stage else { continue };
+        let Stage::Finishing { serve } = record.stage else {
+            continue;
+        };
         if let Err(error) = mend_one(inner, address, record, serve) {
             // The store works without it; it is tried again at the next start.
             tracing::warn!(path = %record.dest.display(), %error, "cannot record a finished download");
@@ -51,14 +53,19 @@ fn mend_one(
         Some(sys::facts_of(&metadata).stamp.inode)
     };
     if inode(&record.part.join(super::parts::DATA)) == Some(record.inode) {
-        let record = PartialRecord { stage: Stage::Running, ..record.clone() };
+        let record = PartialRecord {
+            stage: Stage::Running,
+            ..record.clone()
+        };
         return inner.put_partial_record(address, &record);
     }
     if inode(&record.dest) != Some(record.inode) {
         // It got its name, and someone moved or removed it since: nothing to go on with.
         return inner.drop_partial_record(address, record);
     }
-    let Some(described) = inner.describe(address)? else { return Ok(()) };
+    let Some(described) = inner.describe(address)? else {
+        return Ok(());
+    };
     let trees = PartialTrees::open(&inner.partial_dir(record).join("trees"), &described.layout)?;
     let settling = Settling {
         inner,
@@ -76,7 +83,9 @@ fn remove_unknown(inner: &Inner, records: &[(Address, PartialRecord)]) -> Result
     let io = |error| Fault::io("list", &dir, error);
     for entry in fs::read_dir(&dir).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        let known = records.iter().any(|(_, record)| inner.partial_dir(record) == path);
+        let known = records
+            .iter()
+            .any(|(_, record)| inner.partial_dir(record) == path);
         if !known && let Err(error) = fs::remove_dir_all(&path) {
             tracing::warn!(path = %path.display(), %error, "cannot remove a directory");
         }

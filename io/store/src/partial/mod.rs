@@ -142,12 +142,17 @@ impl Store {
                 let (key, value) = item?;
                 let record = PartialRecord::decode(value.value());
                 let record = record.map_err(|error| DbError::record("partials", error))?;
-                let bitmap = bitmaps.get(key.value())?.map(|value| value.value().to_vec());
+                let bitmap = bitmaps
+                    .get(key.value())?
+                    .map(|value| value.value().to_vec());
                 found.push((tables::address_of(key.value())?, record, bitmap));
             }
             Ok(found)
         })?;
-        records.into_iter().map(|record| self.partial_info(record)).collect()
+        records
+            .into_iter()
+            .map(|record| self.partial_info(record))
+            .collect()
     }
 
     fn partial_info(
@@ -187,7 +192,9 @@ impl Store {
         let Some(_reserved) = self.inner.running.reserve(*address) else {
             return Err(DropError::Busy);
         };
-        let Some(record) = self.inner.partial_record(address)? else { return Ok(false) };
+        let Some(record) = self.inner.partial_record(address)? else {
+            return Ok(false);
+        };
         self.inner.drop_partial_record(address, &record)?;
         Ok(true)
     }
@@ -196,7 +203,8 @@ impl Store {
 impl Inner {
     pub(crate) fn partial_record(&self, address: &Address) -> Result<Option<PartialRecord>, Fault> {
         let key = tables::address_key(address);
-        self.db.read(|transaction| tables::partial(&transaction.open_table(tables::PARTIALS)?, &key))
+        self.db
+            .read(|transaction| tables::partial(&transaction.open_table(tables::PARTIALS)?, &key))
     }
 
     fn put_partial_record(&self, address: &Address, record: &PartialRecord) -> Result<(), Fault> {

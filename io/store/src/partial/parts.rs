@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lru::LruCache;
 use potluck_content::{EntryPath, Manifest, Node, PieceLayout, PieceSet};
 
+use super::repair::Damaged;
 use crate::errors::Fault;
 use crate::sys::Dir;
 
@@ -29,7 +30,11 @@ pub(super) enum Targets {
     /// The file itself, in the part directory.
     Single { part: Dir },
     /// Files of a folder: for each blob the entry that it is written to.
-    Folder { root: Dir, manifest: Arc<Manifest>, first_entry: Vec<u32> },
+    Folder {
+        root: Dir,
+        manifest: Arc<Manifest>,
+        first_entry: Vec<u32>,
+    },
     /// Replacements of damaged files, each beside the first of them.
     Repair { staged: BTreeMap<u32, Staged> },
 }
@@ -40,6 +45,8 @@ pub(super) struct Staged {
     pub(super) dir: PathBuf,
     pub(super) name: OsString,
     pub(super) executable: bool,
+    /// The places that it is for.
+    pub(super) places: Vec<Damaged>,
 }
 
 /// Open files and directories of a download.
@@ -67,8 +74,12 @@ pub(super) fn first_entries(
     let mut first = vec![u32::MAX; layout.blobs().len()];
     let selected = |index| selection.is_none_or(|selection| selection.contains(index));
     for (index, entry) in (0..).zip(manifest.entries()) {
-        let Node::File { hash, .. } = &entry.node else { continue };
-        let blob = layout.find_blob(hash).and_then(|blob| usize::try_from(blob).ok());
+        let Node::File { hash, .. } = &entry.node else {
+            continue;
+        };
+        let blob = layout
+            .find_blob(hash)
+            .and_then(|blob| usize::try_from(blob).ok());
         if let Some(slot) = blob.and_then(|blob| first.get_mut(blob))
             && (*slot == u32::MAX || (selected(index) && !selected(*slot)))
         {
@@ -80,13 +91,21 @@ pub(super) fn first_entries(
 
 impl Parts {
     pub(super) fn new(targets: Targets, path: &Path) -> Self {
-        let cache = Cache { files: LruCache::new(OPEN), dirs: LruCache::new(OPEN) };
-        Self { targets, path: path.to_path_buf(), cache: Mutex::new(cache) }
+        let cache = Cache {
+            files: LruCache::new(OPEN),
+            dirs: LruCache::new(OPEN),
+        };
+        Self {
+            targets,
+            path: path.to_path_buf(),
+            cache: Mutex::new(cache),
+        }
     }
 
     /// Opens a blob's file if it is there.
     pub(super) fn open(&self, blob: u32) -> Result<Option<Arc<File>>, Fault> {
-        self.find(blob, false).map(|found| found.map(|(file, _)| file))
+        self.find(blob, false)
+            .map(|found| found.map(|(file, _)| file))
     }
 
     /// Opens a blob's file, creating it if need be. Whether it was created.
@@ -101,38 +120,63 @@ impl Parts {
             return Ok(Some((Arc::clone(file), false)));
         }
         let found = match &self.targets {
-            Targets::Single { part } => {
-                open_in(part, OsStr::new(DATA), false, create, &self.path)?
-            }
-            Targets::Folder { manifest, first_entry, .. } => {
-                let entry = usize::try_from(blob).ok().and_then(|blob| first_entry.get(blob));
+            Targets::Single { part } => open_in(part, OsStr::new(DATA), false, create, &self.path)?,
+            Targets::Folder {
+                manifest,
+                first_entry,
+                ..
+            } => {
+                let entry = usize::try_from(blob)
+                    .ok()
+                    .and_then(|blob| first_entry.get(blob));
                 let entry = entry.and_then(|entry| usize::try_from(*entry).ok());
                 let Some(entry) = entry.and_then(|entry| manifest.entries().get(entry)) else {
                     return Ok(None);
                 };
-                let executable = matches!(entry.node, Node::File { executable: true, .. });
-                let Some(dir) = self.dir_in(&mut cache, entry.path.parent().as_ref(), create)? else {
+                let executable = matches!(
+                    entry.node,
+                    Node::File {
+                        executable: true,
+                        ..
+                    }
+                );
+                let Some(dir) = self.dir_in(&mut cache, entry.path.parent().as_ref(), create)?
+                else {
                     return Ok(None);
                 };
                 let path = self.path.join(entry.path.as_str());
-                open_in(&dir, OsStr::new(entry.path.file_name()), executable, create, &path)?
+                open_in(
+                    &dir,
+                    OsStr::new(entry.path.file_name()),
+                    executable,
+                    create,
+                    &path,
+                )?
             }
             Targets::Repair { staged } => {
-                let Some(staged) = staged.get(&blob) else { return Ok(None) };
+                let Some(staged) = staged.get(&blob) else {
+                    return Ok(None);
+                };
                 let io = |error| Fault::io("open", &staged.dir, error);
                 let dir = Dir::open(&staged.dir).map_err(io)?;
                 let path = staged.dir.join(&staged.name);
                 open_in(&dir, &staged.name, staged.executable, create, &path)?
             }
         };
-        let Some((file, created)) = found else { return Ok(None) };
+        let Some((file, created)) = found else {
+            return Ok(None);
+        };
         let file = Arc::new(file);
         cache.files.put(blob, Arc::clone(&file));
         Ok(Some((file, created)))
     }
 
     /// Opens the directory of an entry, below the root of the folder.
-    pub(super) fn dir(&self, path: Option<&EntryPath>, create: bool) -> Result<Option<Arc<Dir>>, Fault> {
+    pub(super) fn dir(
+        &self,
+        path: Option<&EntryPath>,
+        create: bool,
+    ) -> Result<Option<Arc<Dir>>, Fault> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         self.dir_in(&mut cache, path, create)
     }
@@ -143,7 +187,9 @@ impl Parts {
         path: Option<&EntryPath>,
         create: bool,
     ) -> Result<Option<Arc<Dir>>, Fault> {
-        let Targets::Folder { root, .. } = &self.targets else { return Ok(None) };
+        let Targets::Folder { root, .. } = &self.targets else {
+            return Ok(None);
+        };
         let key = path.map_or("", EntryPath::as_str);
         if let Some(dir) = cache.dirs.get(key) {
             return Ok(Some(Arc::clone(dir)));

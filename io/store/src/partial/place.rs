@@ -16,9 +16,14 @@ const MAX_NAME_BYTES: usize = 255;
 /// Makes a destination absolute and resolves links on the way to it; missing directories on the way
 /// are made.
 pub(super) fn resolve_dest(dest: &Path) -> Result<PathBuf, BeginError> {
-    let bad = |reason| BeginError::BadDest { dest: dest.to_path_buf(), reason };
+    let bad = |reason| BeginError::BadDest {
+        dest: dest.to_path_buf(),
+        reason,
+    };
     let absolute = std::path::absolute(dest).map_err(|error| Fault::io("find", dest, error))?;
-    let Some(name) = absolute.file_name() else { return Err(bad("it has no name")) };
+    let Some(name) = absolute.file_name() else {
+        return Err(bad("it has no name"));
+    };
     if name.as_encoded_bytes().len() > MAX_NAME_BYTES {
         return Err(bad("its name is longer than 255 bytes"));
     }
@@ -31,7 +36,9 @@ pub(super) fn resolve_dest(dest: &Path) -> Result<PathBuf, BeginError> {
 /// Refuses a destination under which something stands already.
 pub(super) fn check_free(dest: &Path) -> Result<(), BeginError> {
     match fs::symlink_metadata(dest) {
-        Ok(_) => Err(BeginError::DestExists { dest: dest.to_path_buf() }),
+        Ok(_) => Err(BeginError::DestExists {
+            dest: dest.to_path_buf(),
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Fault::io("find", dest, error).into()),
     }
@@ -51,7 +58,9 @@ pub(super) fn part_name(name: &std::ffi::OsStr, id: u64) -> OsString {
 /// with the same file or folder in it.
 pub(super) fn open_part(part: &Path, inode: u64) -> Option<Dir> {
     let (parent, name) = (part.parent()?, part.file_name()?);
-    let dir = Dir::open(parent).and_then(|parent| parent.open_child(name)).ok()?;
+    let dir = Dir::open(parent)
+        .and_then(|parent| parent.open_child(name))
+        .ok()?;
     if !dir.is_ours().unwrap_or(false) || inode == 0 {
         return None;
     }
@@ -83,7 +92,9 @@ pub(super) fn make_part(part: &Path, folder: bool) -> Result<(Dir, u64), Fault> 
 
 /// Removes a part directory and what is in it, if it is ours.
 pub(super) fn remove_part(part: &Path) -> Result<(), Fault> {
-    let Some((parent, name)) = part.parent().zip(part.file_name()) else { return Ok(()) };
+    let Some((parent, name)) = part.parent().zip(part.file_name()) else {
+        return Ok(());
+    };
     let io = |error| Fault::io("remove", part, error);
     let dir = match Dir::open(parent).and_then(|parent| parent.open_child(name)) {
         Ok(dir) => dir,

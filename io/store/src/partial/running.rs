@@ -71,7 +71,10 @@ impl Running {
         out: &mut SpanBuf,
     ) -> Result<(), Failure> {
         let layout = &self.described.layout;
-        let Some(named) = usize::try_from(blob).ok().and_then(|blob| layout.blobs().get(blob)) else {
+        let Some(named) = usize::try_from(blob)
+            .ok()
+            .and_then(|blob| layout.blobs().get(blob))
+        else {
             return Err(Failure::BadSpan);
         };
         let hash = named.hash;
@@ -133,11 +136,20 @@ impl Reserved<'_> {
 impl RunningMap {
     /// Takes a root's place; `None` when it is taken.
     pub(super) fn reserve(&self, address: Address) -> Option<Reserved<'_>> {
+        // Held until the lock is free again: dropping the last handle of a download takes the lock.
+        let known = self.get(&address);
+        // One that was finished may still be in someone's hands.
+        let known_open = known
+            .as_ref()
+            .is_some_and(|running| !lock(&running.state).ended);
         let mut slots = lock(&self.slots);
         let taken = match slots.get(&address) {
             None => false,
             Some(Slot::Reserved) => true,
-            Some(Slot::Open(running)) => running.strong_count() > 0,
+            Some(Slot::Open(running)) => match &known {
+                Some(known) if running.as_ptr() == Arc::as_ptr(known) => known_open,
+                _ => running.strong_count() > 0,
+            },
         };
         if taken {
             return None;
@@ -176,7 +188,11 @@ impl RunningMap {
     pub(crate) fn have(&self, address: &Address) -> Option<PieceSet> {
         let running = self.get(address)?;
         let state = lock(&running.state);
-        if state.ended { None } else { Some(state.have.clone()) }
+        if state.ended {
+            None
+        } else {
+            Some(state.have.clone())
+        }
     }
 
     /// Reads a span of whichever running download has it.
@@ -188,7 +204,9 @@ impl RunningMap {
     ) -> Option<Result<(), Failure>> {
         for running in self.all() {
             let layout = &running.described.layout;
-            let Some(blob) = layout.find_blob(hash) else { continue };
+            let Some(blob) = layout.find_blob(hash) else {
+                continue;
+            };
             if !layout.geometry(blob).contains(span) {
                 return Some(Err(Failure::BadSpan));
             }

@@ -55,7 +55,9 @@ impl Settling<'_> {
             let _changing = lock(&self.inner.changing);
             let trees = self.keep_trees()?;
             let files = self.files()?;
-            self.inner.db.write(|transaction| self.record_all(transaction, &trees, &files))?;
+            self.inner
+                .db
+                .write(|transaction| self.record_all(transaction, &trees, &files))?;
         }
         self.inner.forget_partial(self.address, self.record)?;
         let part = &self.record.part;
@@ -68,7 +70,10 @@ impl Settling<'_> {
     }
 
     fn is_selected(&self, entry: u32) -> bool {
-        self.record.purpose.selection().is_none_or(|selection| selection.contains(entry))
+        self.record
+            .purpose
+            .selection()
+            .is_none_or(|selection| selection.contains(entry))
     }
 
     /// Whether a blob is part of what was downloaded.
@@ -112,7 +117,11 @@ impl Settling<'_> {
     fn copy_tree(&self, blob: u32, path: &Path) -> Result<(), Fault> {
         let temporary = self.inner.temporary();
         let io = |error| Fault::io("write", &temporary, error);
-        let to = File::options().write(true).create_new(true).open(&temporary).map_err(io)?;
+        let to = File::options()
+            .write(true)
+            .create_new(true)
+            .open(&temporary)
+            .map_err(io)?;
         let span = self.trees.span(blob);
         let mut buffer = vec![0; usize::try_from(COPY_BYTES).unwrap_or(0)];
         let mut at = span.start;
@@ -129,7 +138,10 @@ impl Settling<'_> {
     fn sync_trees(&self, written: &[PathBuf]) -> Result<(), Fault> {
         if written.len() > MAX_SINGLE_SYNCS {
             let io = |error| Fault::io("sync", &self.inner.dir, error);
-            if Dir::open(&self.inner.dir).and_then(|dir| dir.sync_file_system()).map_err(io)? {
+            if Dir::open(&self.inner.dir)
+                .and_then(|dir| dir.sync_file_system())
+                .map_err(io)?
+            {
                 return Ok(());
             }
         }
@@ -158,12 +170,27 @@ impl Settling<'_> {
     fn final_file(&self, blob: u32, entry: u32, path: &Path) -> Result<FinalFile, Fault> {
         let metadata = std::fs::symlink_metadata(path);
         // A file that went meanwhile is recorded all the same, and is a problem once it is read.
-        let stamp = metadata.map(|metadata| sys::facts_of(&metadata).stamp).unwrap_or_default();
+        let stamp = metadata
+            .map(|metadata| sys::facts_of(&metadata).stamp)
+            .unwrap_or_default();
         let layout = &self.described.layout;
-        let named = usize::try_from(blob).ok().and_then(|blob| layout.blobs().get(blob));
-        let hash = named.ok_or_else(|| Fault::corrupt("a blob of a layout"))?.hash;
-        let file = FileRecord { hash, stamp, settled: false };
-        Ok(FinalFile { blob, entry, path: sys::path_to_bytes(path), file })
+        let named = usize::try_from(blob)
+            .ok()
+            .and_then(|blob| layout.blobs().get(blob));
+        let hash = named
+            .ok_or_else(|| Fault::corrupt("a blob of a layout"))?
+            .hash;
+        let file = FileRecord {
+            hash,
+            stamp,
+            settled: false,
+        };
+        Ok(FinalFile {
+            blob,
+            entry,
+            path: sys::path_to_bytes(path),
+            file,
+        })
     }
 
     fn record_all(
@@ -178,7 +205,9 @@ impl Settling<'_> {
             Some(old) => old.number,
             None => tables::next_number(transaction, "roots")?,
         };
-        transaction.open_table(tables::NUMBERS)?.insert(number, key.as_slice())?;
+        transaction
+            .open_table(tables::NUMBERS)?
+            .insert(number, key.as_slice())?;
         self.record_files(transaction, trees, files, number)?;
         if self.described.manifest.is_some() {
             // The place under the number of the partial download goes with that.
@@ -190,7 +219,9 @@ impl Settling<'_> {
             clear_problems(transaction, number)?;
         }
         let root = self.root(old, number);
-        transaction.open_table(tables::ROOTS)?.insert(&key, root.encode().as_slice())?;
+        transaction
+            .open_table(tables::ROOTS)?
+            .insert(&key, root.encode().as_slice())?;
         Ok(())
     }
 
@@ -206,7 +237,11 @@ impl Settling<'_> {
             let Some(tree) = tree else { continue };
             let old = tables::blob(&blobs, blob.hash.as_bytes())?;
             let home = old.map_or(Home::Elsewhere, |old| old.home);
-            let record = BlobRecord { size: blob.size, tree: tree.clone(), home };
+            let record = BlobRecord {
+                size: blob.size,
+                tree: tree.clone(),
+                home,
+            };
             blobs.insert(blob.hash.as_bytes(), record.encode().as_slice())?;
         }
         let mut places = transaction.open_table(tables::PLACES)?;
@@ -226,7 +261,10 @@ impl Settling<'_> {
         let mut selected = self.wanted();
         match &old {
             Some(RootRecord { selected: None, .. }) => selected = PieceSet::full(layout.pieces()),
-            Some(RootRecord { selected: Some(before), .. }) if before.len() == selected.len() => {
+            Some(RootRecord {
+                selected: Some(before),
+                ..
+            }) if before.len() == selected.len() => {
                 selected.union_with(before);
             }
             _ => {}
@@ -240,7 +278,9 @@ impl Settling<'_> {
             files,
             root_size: self.record.root_size,
             pinned: old.as_ref().is_some_and(|old| old.pinned),
-            origin: Origin::Fetched { path: self.record.dest.clone() },
+            origin: Origin::Fetched {
+                path: self.record.dest.clone(),
+            },
             created_unix: old.map_or(self.created_unix, |old| old.created_unix),
             selected: Some(selected).filter(|selected| !whole && !selected.is_full()),
         }
@@ -249,12 +289,16 @@ impl Settling<'_> {
     /// Bytes and number of the files whose pieces are all there.
     fn sums(&self, selected: &PieceSet) -> (u64, u64) {
         let layout = &self.described.layout;
-        let Some(manifest) = &self.described.manifest else { return (layout.total_bytes(), 1) };
+        let Some(manifest) = &self.described.manifest else {
+            return (layout.total_bytes(), 1);
+        };
         let mut sums = (0, 0);
         for entry in manifest.entries() {
             if let Node::File { hash, size, .. } = &entry.node
                 && let Some(blob) = layout.find_blob(hash)
-                && layout.pieces_of_blob(blob).all(|piece| selected.contains(piece))
+                && layout
+                    .pieces_of_blob(blob)
+                    .all(|piece| selected.contains(piece))
             {
                 sums = (sums.0 + size, sums.1 + 1);
             }

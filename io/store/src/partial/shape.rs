@@ -24,13 +24,24 @@ impl Running {
                 let size = layout.blobs().first().map_or(0, |blob| blob.size);
                 return self.check_file(0, size, &self.part_path);
             }
-            Targets::Folder { manifest, first_entry, .. } => (manifest, first_entry),
+            Targets::Folder {
+                manifest,
+                first_entry,
+                ..
+            } => (manifest, first_entry),
         };
         let selection = record.purpose.selection();
         let selected = |index: u32| selection.is_none_or(|selection| selection.contains(index));
-        for (index, entry) in (0..).zip(manifest.entries()).filter(|(index, _)| selected(*index)) {
+        for (index, entry) in (0..)
+            .zip(manifest.entries())
+            .filter(|(index, _)| selected(*index))
+        {
             match &entry.node {
-                Node::File { hash, size, executable } => {
+                Node::File {
+                    hash,
+                    size,
+                    executable,
+                } => {
                     self.file(index, entry, hash, *size, *executable, first_entry)?;
                 }
                 Node::Directory => {
@@ -43,7 +54,10 @@ impl Running {
             self.prune(manifest, &selected)?;
         }
         // Links come last: nothing is ever written where one could lead elsewhere.
-        for (_, entry) in (0..).zip(manifest.entries()).filter(|(index, _)| selected(*index)) {
+        for (_, entry) in (0..)
+            .zip(manifest.entries())
+            .filter(|(index, _)| selected(*index))
+        {
             if let Node::Symlink { target } = &entry.node {
                 self.link(&entry.path, target)?;
             }
@@ -62,8 +76,12 @@ impl Running {
     ) -> Result<(), FinishError> {
         let layout = &self.described.layout;
         let path = self.part_path.join(entry.path.as_str());
-        let Some(blob) = layout.find_blob(hash) else { return Ok(()) };
-        let written = usize::try_from(blob).ok().and_then(|blob| first_entry.get(blob));
+        let Some(blob) = layout.find_blob(hash) else {
+            return Ok(());
+        };
+        let written = usize::try_from(blob)
+            .ok()
+            .and_then(|blob| first_entry.get(blob));
         if written == Some(&index) {
             if size == 0 {
                 self.parts.create(blob)?;
@@ -74,7 +92,9 @@ impl Running {
         let Some(from) = self.parts.open(blob)? else {
             return Err(FinishError::Tampered { path });
         };
-        let Some(dir) = self.parts.dir(entry.path.parent().as_ref(), true)? else { return Ok(()) };
+        let Some(dir) = self.parts.dir(entry.path.parent().as_ref(), true)? else {
+            return Ok(());
+        };
         let name = OsStr::new(entry.path.file_name());
         // A copy that an earlier try left may be cut.
         remove_if_there(dir.remove_file(name)).map_err(io)?;
@@ -83,35 +103,51 @@ impl Running {
     }
 
     /// Checks that a written file still has its size. If not, its pieces are wanted again.
-    fn check_file(&self, blob: u32, size: u64, path: &Path) -> Result<(), FinishError> {
+    pub(super) fn check_file(&self, blob: u32, size: u64, path: &Path) -> Result<(), FinishError> {
         let length = match self.parts.open(blob)? {
-            Some(file) => Some(file.metadata().map_err(|error| Fault::io("read", path, error))?.len()),
+            Some(file) => Some(
+                file.metadata()
+                    .map_err(|error| Fault::io("read", path, error))?
+                    .len(),
+            ),
             None => None,
         };
         if length == Some(size) {
             return Ok(());
         }
-        lock(&self.state).have.remove_range(self.described.layout.pieces_of_blob(blob));
-        Err(FinishError::Tampered { path: path.to_path_buf() })
+        lock(&self.state)
+            .have
+            .remove_range(self.described.layout.pieces_of_blob(blob));
+        Err(FinishError::Tampered {
+            path: path.to_path_buf(),
+        })
     }
 
     fn link(&self, path: &EntryPath, target: &str) -> Result<(), FinishError> {
         let io = |error| Fault::io("create", &self.part_path.join(path.as_str()), error);
-        let Some(dir) = self.parts.dir(path.parent().as_ref(), true)? else { return Ok(()) };
+        let Some(dir) = self.parts.dir(path.parent().as_ref(), true)? else {
+            return Ok(());
+        };
         let name = OsStr::new(path.file_name());
         remove_if_there(dir.remove_file(name)).map_err(io)?;
         Ok(dir.symlink(target, name).map_err(io)?)
     }
 
     /// Removes what an earlier, wider selection left.
-    fn prune(&self, manifest: &Manifest, selected: &dyn Fn(u32) -> bool) -> Result<(), FinishError> {
+    fn prune(
+        &self,
+        manifest: &Manifest,
+        selected: &dyn Fn(u32) -> bool,
+    ) -> Result<(), FinishError> {
         let mut dirs = BTreeSet::new();
         for (index, entry) in (0..).zip(manifest.entries()) {
             if selected(index) {
                 continue;
             }
             let parent = entry.path.parent();
-            let Some(dir) = self.parts.dir(parent.as_ref(), false)? else { continue };
+            let Some(dir) = self.parts.dir(parent.as_ref(), false)? else {
+                continue;
+            };
             let removed = remove_if_there(match entry.node {
                 Node::Directory => dir.remove_dir(OsStr::new(entry.path.file_name())),
                 Node::File { .. } | Node::Symlink { .. } => {
@@ -153,7 +189,9 @@ pub(super) fn copy(from: &File, to: &File, size: u64) -> io::Result<()> {
     let mut buffer = vec![0; usize::try_from(size.min(1024 * 1024)).unwrap_or(0)];
     let mut offset = 0;
     while offset < size {
-        let length = usize::try_from(size - offset).unwrap_or(usize::MAX).min(buffer.len());
+        let length = usize::try_from(size - offset)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         let part = buffer.get_mut(..length).unwrap_or_default();
         sys::read_exact_at(from, part, offset)?;
         sys::write_all_at(to, part, offset)?;

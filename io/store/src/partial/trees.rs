@@ -25,7 +25,9 @@ impl PartialTrees {
     pub(super) fn open(path: &Path, layout: &PieceLayout) -> Result<Self, Fault> {
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(path).map_err(|error| Fault::io("open", path, error))?;
+        let file = options
+            .open(path)
+            .map_err(|error| Fault::io("open", path, error))?;
         let mut offsets = Vec::with_capacity(layout.blobs().len() + 1);
         let mut offset = 0;
         for blob in layout.blobs() {
@@ -33,7 +35,11 @@ impl PartialTrees {
             offset += potluck_content::tree::Geometry::new(blob.size).outboard_len();
         }
         offsets.push(offset);
-        Ok(Self { path: path.to_path_buf(), file, offsets })
+        Ok(Self {
+            path: path.to_path_buf(),
+            file,
+            offsets,
+        })
     }
 
     /// Where a blob's outboard lies in the file.
@@ -54,7 +60,9 @@ impl PartialTrees {
         let length = PARENT_BYTES as u64;
         let within = |offset: u64| {
             offset.is_multiple_of(length)
-                && offset.checked_add(length).is_some_and(|end| end <= span.end - span.start)
+                && offset
+                    .checked_add(length)
+                    .is_some_and(|end| end <= span.end - span.start)
         };
         if !parents.iter().all(|(offset, _)| within(*offset)) {
             return Ok(false);
@@ -86,6 +94,8 @@ impl PartialTrees {
     }
 
     pub(super) fn sync(&self) -> Result<(), Fault> {
-        self.file.sync_data().map_err(|error| Fault::io("sync", &self.path, error))
+        self.file
+            .sync_data()
+            .map_err(|error| Fault::io("sync", &self.path, error))
     }
 }

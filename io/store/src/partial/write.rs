@@ -12,12 +12,7 @@ use crate::sys;
 use crate::types::PlacedParent;
 
 impl Running {
-    pub(super) fn write(
-        &self,
-        blob: u32,
-        first_group: u64,
-        data: &[u8],
-    ) -> Result<(), WriteError> {
+    pub(super) fn write(&self, blob: u32, first_group: u64, data: &[u8]) -> Result<(), WriteError> {
         let _writing = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         self.check_open()?;
         let geometry = self.geometry(blob)?;
@@ -28,7 +23,10 @@ impl Running {
             // What is here was verified; writing it again could only do harm.
             return Ok(());
         }
-        let (file, created) = self.parts.create(blob).map_err(|fault| self.refused(fault))?;
+        let (file, created) = self
+            .parts
+            .create(blob)
+            .map_err(|fault| self.refused(fault))?;
         let written = sys::write_all_at(&file, data, geometry.group_offset(first_group));
         lock(&self.dirty).add(blob, created);
         written.map_err(|error| self.refused(Fault::io("write", &self.part_path, error)))
@@ -60,7 +58,10 @@ impl Running {
         // whose entry it would then leave in the journal, or the other way around.
         let mut journal = lock(&self.journal);
         let state = lock(&self.state);
-        let new = pieces.iter().copied().filter(|piece| !state.have.contains(*piece));
+        let new = pieces
+            .iter()
+            .copied()
+            .filter(|piece| !state.have.contains(*piece));
         let new: Vec<u32> = new.collect();
         drop(state);
         if new.is_empty() {
@@ -75,13 +76,21 @@ impl Running {
     }
 
     fn check_open(&self) -> Result<(), WriteError> {
-        if lock(&self.state).ended { Err(WriteError::Ended) } else { Ok(()) }
+        if lock(&self.state).ended {
+            Err(WriteError::Ended)
+        } else {
+            Ok(())
+        }
     }
 
     fn geometry(&self, blob: u32) -> Result<Geometry, WriteError> {
         let layout = &self.described.layout;
         let known = usize::try_from(blob).is_ok_and(|blob| blob < layout.blobs().len());
-        if known { Ok(layout.geometry(blob)) } else { Err(WriteError::BadRange) }
+        if known {
+            Ok(layout.geometry(blob))
+        } else {
+            Err(WriteError::BadRange)
+        }
     }
 
     fn has_all(&self, blob: u32, groups: &Range<u64>) -> bool {
@@ -93,7 +102,10 @@ impl Running {
     /// Says how much room is missing when there is none.
     pub(super) fn refused(&self, fault: Fault) -> WriteError {
         match fault {
-            Fault::NoSpace { dir } => WriteError::NoSpace { dir, needed: self.missing_bytes() },
+            Fault::NoSpace { dir } => WriteError::NoSpace {
+                dir,
+                needed: self.missing_bytes(),
+            },
             other => WriteError::Fault(other),
         }
     }

@@ -77,11 +77,16 @@ impl Store {
     fn held_size(&self, hash: &Hash) -> Result<Option<u64>, Fault> {
         self.inner.db.read(|transaction| {
             let blobs = transaction.open_table(tables::BLOBS)?;
-            let Some(record) = tables::blob(&blobs, hash.as_bytes())? else { return Ok(None) };
+            let Some(record) = tables::blob(&blobs, hash.as_bytes())? else {
+                return Ok(None);
+            };
             let places = transaction.open_table(tables::PLACES)?;
             let first = tables::place_key(hash, 0, 0);
             let last = tables::place_key(hash, u64::MAX, u32::MAX);
-            let held = places.range(&first..=&last)?.next().is_some();
+            let held = places
+                .range::<&tables::PlaceKey>(&first..=&last)?
+                .next()
+                .is_some();
             Ok(held.then_some(record.size))
         })
     }
@@ -118,13 +123,24 @@ pub(crate) fn judge(error: io::Error, path: &std::path::Path) -> Failure {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => Failure::Source(What::Missing),
         // A link or something special stands where the file was.
-        ErrorKind::FilesystemLoop | ErrorKind::IsADirectory | ErrorKind::InvalidInput => {
+        ErrorKind::IsADirectory | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof => {
             Failure::Source(What::Changed)
         }
-        ErrorKind::UnexpectedEof => Failure::Source(What::Changed),
+        _ if is_link(&error) => Failure::Source(What::Changed),
         ErrorKind::OutOfMemory => Failure::Fault(Fault::io("read", path, error)),
         _ if is_out_of_handles(&error) => Failure::Fault(Fault::io("read", path, error)),
         _ => Failure::Source(What::Unreadable),
+    }
+}
+
+/// A symbolic link stands where a file was.
+fn is_link(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    return error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+    #[cfg(not(unix))]
+    {
+        let _ = error;
+        false
     }
 }
 
@@ -133,7 +149,9 @@ fn is_out_of_handles(error: &io::Error) -> bool {
     #[cfg(unix)]
     {
         let limits = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
-        limits.iter().any(|limit| error.raw_os_error() == Some(limit.raw_os_error()))
+        limits
+            .iter()
+            .any(|limit| error.raw_os_error() == Some(limit.raw_os_error()))
     }
     #[cfg(not(unix))]
     {

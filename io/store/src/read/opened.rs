@@ -64,7 +64,12 @@ impl OpenBlob {
                 },
                 out,
             ),
-            Bytes::File { file, path, stamp, touched } => {
+            Bytes::File {
+                file,
+                path,
+                stamp,
+                touched,
+            } => {
                 let metadata = fs::symlink_metadata(path).map_err(|error| judge(error, path))?;
                 let now = sys::facts_of(&metadata);
                 if now.kind != EntryKind::File || now.stamp != *stamp {
@@ -107,15 +112,16 @@ pub(crate) fn read_checked(
     out.data_len = 0;
     out.proof.clear();
     prove_into(geometry, tree, span.clone(), &mut out.proof).map_err(|_| Failure::Tree)?;
-    let verified =
-        check(hash, geometry, span.clone(), &out.proof).map_err(|_| Failure::Tree)?;
+    let verified = check(hash, geometry, span.clone(), &out.proof).map_err(|_| Failure::Tree)?;
     let length = usize::try_from(geometry.span_len(span.clone())).map_err(|_| Failure::BadSpan)?;
     if out.data.len() < length {
         out.data.resize(length, 0);
     }
     let data = out.data.get_mut(..length).ok_or(Failure::BadSpan)?;
     read(data, geometry.group_offset(span.start))?;
-    verified.check_groups(span.start, data).map_err(|_| Failure::Source(What::Corrupt))?;
+    verified
+        .check_groups(span.start, data)
+        .map_err(|_| Failure::Source(What::Corrupt))?;
     out.data_len = length;
     Ok(())
 }

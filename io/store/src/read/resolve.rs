@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use potluck_content::Hash;
 use potluck_content::tree::Geometry;
-use redb::ReadableTable;
 
 use super::opened::{Bytes, OpenBlob};
 use super::{Failure, judge};
@@ -47,7 +46,9 @@ impl Inner {
         out: &mut SpanBuf,
     ) -> Result<(), ReadError> {
         let (record, small, candidates) = self.candidates(hash)?;
-        let Some(record) = record else { return Err(ReadError::NotHave) };
+        let Some(record) = record else {
+            return Err(ReadError::NotHave);
+        };
         let geometry = Geometry::new(record.size);
         if !geometry.contains(span) {
             return Err(ReadError::BadSpan);
@@ -84,7 +85,12 @@ impl Inner {
                 Err(Failure::Stale) => {}
             }
         }
-        Err(changed.map_or(ReadError::NotHave, |(path, what)| ReadError::Changed { path, what }))
+        Err(
+            changed.map_or(ReadError::NotHave, |(path, what)| ReadError::Changed {
+                path,
+                what,
+            }),
+        )
     }
 
     fn candidate_path(&self, hash: &Hash, candidate: &Candidate) -> PathBuf {
@@ -107,7 +113,9 @@ impl Inner {
             let mut small = None;
             if record.home == Home::Database {
                 let table = transaction.open_table(tables::SMALL)?;
-                small = table.get(hash.as_bytes())?.map(|value| value.value().to_vec());
+                small = table
+                    .get(hash.as_bytes())?
+                    .map(|value| value.value().to_vec());
             }
             let places = transaction.open_table(tables::PLACES)?;
             let files = transaction.open_table(tables::FILES)?;
@@ -115,7 +123,10 @@ impl Inner {
             let first = tables::place_key(hash, 0, 0);
             let last = tables::place_key(hash, u64::MAX, u32::MAX);
             let mut found = Vec::new();
-            for item in places.range(&first..=&last)?.take(MAX_LOOKED_AT) {
+            for item in places
+                .range::<&tables::PlaceKey>(&first..=&last)?
+                .take(MAX_LOOKED_AT)
+            {
                 let (key, value) = item?;
                 let (number, entry) = tables::place_owner(key.value());
                 let place = PlaceRecord::decode(value.value())
@@ -125,7 +136,13 @@ impl Inner {
                     PlaceRecord::Path(path) => tables::file(&files, path)?,
                 };
                 let problem = problems.get(&tables::problem_key(number, entry))?.is_some();
-                found.push(Candidate { number, entry, place, file, problem });
+                found.push(Candidate {
+                    number,
+                    entry,
+                    place,
+                    file,
+                    problem,
+                });
                 if found.iter().filter(|candidate| !candidate.problem).count() >= MAX_TRIED {
                     break;
                 }
@@ -149,7 +166,12 @@ impl Inner {
         let tree = self.open_tree(hash, record);
         let geometry = Geometry::new(record.size);
         let number = candidate.number;
-        let opened = OpenBlob { geometry, tree, bytes, number };
+        let opened = OpenBlob {
+            geometry,
+            tree,
+            bytes,
+            number,
+        };
         let read = opened.read(hash, span, out);
         if !matches!(read, Err(Failure::Tree)) {
             read?;
@@ -162,8 +184,14 @@ impl Inner {
         if candidate.problem {
             return Err(Failure::Source(What::Changed));
         }
-        let Bytes::File { file, path, .. } = &opened.bytes else { return Err(Failure::Tree) };
-        let source = Source { file, size: record.size, copy: None };
+        let Bytes::File { file, path, .. } = &opened.bytes else {
+            return Err(Failure::Tree);
+        };
+        let source = Source {
+            file,
+            size: record.size,
+            copy: None,
+        };
         let hashed = hash_one(self, &source, &Control::default(), &mut Vec::new());
         let hashed = hashed.map_err(|failure| match failure {
             HashFailure::Read(error) => judge(error, path),
@@ -175,7 +203,10 @@ impl Inner {
         }
         let place = hashed.tree.keep(self, hash, true).map_err(Failure::Fault)?;
         self.record_tree(hash, &place).map_err(Failure::Fault)?;
-        let record = BlobRecord { tree: place, ..record.clone() };
+        let record = BlobRecord {
+            tree: place,
+            ..record.clone()
+        };
         let tree = self.open_tree(hash, &record);
         let opened = OpenBlob { tree, ..opened };
         opened.read(hash, span, out)?;
@@ -203,7 +234,9 @@ impl Inner {
     ) -> Result<Bytes, Failure> {
         let path = self.candidate_path(hash, candidate);
         if candidate.place == PlaceRecord::Owned && record.home == Home::Database {
-            return Ok(Bytes::Memory(small.cloned().ok_or(Failure::Source(What::Missing))?));
+            return Ok(Bytes::Memory(
+                small.cloned().ok_or(Failure::Source(What::Missing))?,
+            ));
         }
         let file = sys::open_source(&path).map_err(|error| judge(error, &path))?;
         let metadata = file.metadata().map_err(|error| judge(error, &path))?;
@@ -212,17 +245,43 @@ impl Inner {
             return Err(Failure::Source(What::Changed));
         }
         if candidate.place == PlaceRecord::Owned {
-            return Ok(Bytes::File { file, path, stamp, touched: false });
+            return Ok(Bytes::File {
+                file,
+                path,
+                stamp,
+                touched: false,
+            });
         }
         let known = candidate.file.filter(|known| known.hash == *hash);
         let mut touched = known.is_none_or(|known| known.stamp != stamp);
         if touched && record.size <= MAX_HEALED_AT_ONCE {
-            self.heal(hash, &Source { file: &file, size: record.size, copy: None }, &path)?;
+            self.heal(
+                hash,
+                &Source {
+                    file: &file,
+                    size: record.size,
+                    copy: None,
+                },
+                &path,
+            )?;
             let settled = false;
-            self.touches.healed(&path, FileRecord { hash: *hash, stamp, settled }, &self.db);
+            self.touches.healed(
+                &path,
+                FileRecord {
+                    hash: *hash,
+                    stamp,
+                    settled,
+                },
+                &self.db,
+            );
             touched = false;
         }
-        Ok(Bytes::File { file, path, stamp, touched })
+        Ok(Bytes::File {
+            file,
+            path,
+            stamp,
+            touched,
+        })
     }
 
     /// Hashes a small file that looks touched. An error when it is no longer the same.
@@ -244,8 +303,13 @@ impl Inner {
     fn record_tree(&self, hash: &Hash, tree: &TreePlace) -> Result<(), Fault> {
         self.db.write(|transaction| {
             let mut blobs = transaction.open_table(tables::BLOBS)?;
-            let Some(record) = tables::blob(&blobs, hash.as_bytes())? else { return Ok(()) };
-            let record = BlobRecord { tree: tree.clone(), ..record };
+            let Some(record) = tables::blob(&blobs, hash.as_bytes())? else {
+                return Ok(());
+            };
+            let record = BlobRecord {
+                tree: tree.clone(),
+                ..record
+            };
             blobs.insert(hash.as_bytes(), record.encode().as_slice())?;
             Ok(())
         })

@@ -34,7 +34,12 @@ impl Touches {
             let counters = transaction.open_table(tables::COUNTERS)?;
             Ok(counters.get("uses")?.map_or(0, |value| value.value()))
         })?;
-        Ok(Self { state: Mutex::new(State { uses, ..State::default() }) })
+        Ok(Self {
+            state: Mutex::new(State {
+                uses,
+                ..State::default()
+            }),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -76,7 +81,9 @@ impl Touches {
             return Ok(());
         }
         db.write(|transaction| {
-            transaction.open_table(tables::COUNTERS)?.insert("uses", uses)?;
+            transaction
+                .open_table(tables::COUNTERS)?
+                .insert("uses", uses)?;
             let mut table = transaction.open_table(tables::USED)?;
             let numbers = transaction.open_table(tables::NUMBERS)?;
             for (number, use_count) in &used {

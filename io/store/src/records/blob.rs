@@ -72,7 +72,11 @@ impl FileRecord {
         let stamp = Stamp::read(&mut from)?;
         let settled = from.flag()?;
         from.end()?;
-        Ok(Self { hash, stamp, settled })
+        Ok(Self {
+            hash,
+            stamp,
+            settled,
+        })
     }
 }
 

@@ -25,7 +25,9 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(version: u8) -> Self {
-        Self { bytes: vec![version] }
+        Self {
+            bytes: vec![version],
+        }
     }
 
     pub(crate) fn u8(&mut self, value: u8) -> &mut Self {
@@ -122,7 +124,11 @@ impl<'a> Reader<'a> {
         Ok(count)
     }
 
-    pub(crate) fn bytes(&mut self, what: &'static str, max: usize) -> Result<&'a [u8], RecordError> {
+    pub(crate) fn bytes(
+        &mut self,
+        what: &'static str,
+        max: usize,
+    ) -> Result<&'a [u8], RecordError> {
         let length = self.count(what, max)?;
         let (value, rest) = self.rest.split_at_checked(length).ok_or(RecordError::Cut)?;
         self.rest = rest;
@@ -135,6 +141,10 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn end(self) -> Result<(), RecordError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(RecordError::Trailing) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(RecordError::Trailing)
+        }
     }
 }

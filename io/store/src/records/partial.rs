@@ -74,8 +74,12 @@ impl PartialRecord {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new(VERSION);
-        out.u64(self.id).u64(self.number).bytes(self.name.as_bytes()).u64(self.root_size);
-        out.bytes(&sys::path_to_bytes(&self.dest)).bytes(&sys::path_to_bytes(&self.part));
+        out.u64(self.id)
+            .u64(self.number)
+            .bytes(self.name.as_bytes())
+            .u64(self.root_size);
+        out.bytes(&sys::path_to_bytes(&self.dest))
+            .bytes(&sys::path_to_bytes(&self.part));
         out.u64(self.inode).u64(self.created_unix);
         match &self.purpose {
             Purpose::Fetch { selection } => write_pieces(out.u8(0), selection.as_ref()),
@@ -103,13 +107,17 @@ impl PartialRecord {
             inode: from.u64()?,
             created_unix: from.u64()?,
             purpose: match from.u8()? {
-                0 => Purpose::Fetch { selection: read_pieces(&mut from)? },
+                0 => Purpose::Fetch {
+                    selection: read_pieces(&mut from)?,
+                },
                 1 => Purpose::Repair,
                 _ => return Err(RecordError::Bounds("a purpose")),
             },
             stage: match from.u8()? {
                 0 => Stage::Running,
-                1 => Stage::Finishing { serve: from.flag()? },
+                1 => Stage::Finishing {
+                    serve: from.flag()?,
+                },
                 _ => return Err(RecordError::Bounds("a stage")),
             },
         };

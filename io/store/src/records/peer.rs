@@ -33,6 +33,9 @@ impl PeerRecord {
         let addrs = (0..count).map(|_| from.text("an address", MAX_PEER_ADDR));
         let addrs = addrs.collect::<Result<_, _>>()?;
         from.end()?;
-        Ok(Self { addrs, last_seen_unix })
+        Ok(Self {
+            addrs,
+            last_seen_unix,
+        })
     }
 }

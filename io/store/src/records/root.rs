@@ -39,7 +39,10 @@ impl RootRecord {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new(VERSION);
         out.u64(self.number).bytes(self.name.as_bytes());
-        out.u64(self.bytes).u64(self.files).u64(self.root_size).flag(self.pinned);
+        out.u64(self.bytes)
+            .u64(self.files)
+            .u64(self.root_size)
+            .flag(self.pinned);
         match &self.origin {
             Origin::Shared { paths } => {
                 out.u8(0).count(paths.len());
@@ -82,11 +85,15 @@ fn read_origin(from: &mut Reader<'_>) -> Result<Origin, RecordError> {
     match from.u8()? {
         0 => {
             let count = from.count("the number of paths", MAX_SHARE_PATHS)?;
-            let paths = (0..count).map(|_| read_path(from)).collect::<Result<_, _>>()?;
+            let paths = (0..count)
+                .map(|_| read_path(from))
+                .collect::<Result<_, _>>()?;
             Ok(Origin::Shared { paths })
         }
         1 => Ok(Origin::Copied),
-        2 => Ok(Origin::Fetched { path: read_path(from)? }),
+        2 => Ok(Origin::Fetched {
+            path: read_path(from)?,
+        }),
         _ => Err(RecordError::Bounds("an origin")),
     }
 }
@@ -113,7 +120,8 @@ pub(super) fn read_pieces(from: &mut Reader<'_>) -> Result<Option<PieceSet>, Rec
             // The set's own decoder refuses bytes that don't fit its length.
             let bytes = from.bytes("a set of pieces", MAX_SET_BYTES)?;
             let set = PieceSet::from_bytes(len, bytes);
-            set.map(Some).map_err(|_| RecordError::Bounds("a set of pieces"))
+            set.map(Some)
+                .map_err(|_| RecordError::Bounds("a set of pieces"))
         }
         _ => Err(RecordError::Bounds("a set of pieces")),
     }

@@ -15,19 +15,28 @@ fn path() -> impl Strategy<Value = PathBuf> {
 }
 
 fn pieces() -> impl Strategy<Value = Option<PieceSet>> {
-    proptest::option::of(proptest::collection::btree_set(0_u32..100, 0..20).prop_map(|members| {
-        let mut set = PieceSet::new(100);
-        for member in members {
-            set.insert(member);
-        }
-        set
-    }))
+    proptest::option::of(
+        proptest::collection::btree_set(0_u32..100, 0..20).prop_map(|members| {
+            let mut set = PieceSet::new(100);
+            for member in members {
+                set.insert(member);
+            }
+            set
+        }),
+    )
 }
 
 fn stamp() -> impl Strategy<Value = Stamp> {
-    any::<(u64, i64, i64, i64, i64, u64)>().prop_map(|(size, mtime, mtime_nanos, ctime, n, inode)| {
-        Stamp { size, mtime, mtime_nanos, ctime, ctime_nanos: n, inode }
-    })
+    any::<(u64, i64, i64, i64, i64, u64)>().prop_map(
+        |(size, mtime, mtime_nanos, ctime, n, inode)| Stamp {
+            size,
+            mtime,
+            mtime_nanos,
+            ctime,
+            ctime_nanos: n,
+            inode,
+        },
+    )
 }
 
 fn origin() -> impl Strategy<Value = Origin> {

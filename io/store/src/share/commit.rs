@@ -37,10 +37,17 @@ pub(super) fn commit(
     walk: &Walk,
     indexer: &mut Indexer,
 ) -> Result<Option<Root>, ShareError> {
-    let plan = if walk.single { single(walk, indexer)? } else { folder(task, walk, indexer)? };
+    let plan = if walk.single {
+        single(walk, indexer)?
+    } else {
+        folder(task, walk, indexer)?
+    };
     let Some(plan) = plan else { return Ok(None) };
     let inner = task.inner;
-    let _changing = inner.changing.lock().unwrap_or_else(PoisonError::into_inner);
+    let _changing = inner
+        .changing
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     let missing = missing(inner, &plan, task.request.copy)?;
     if !missing.is_empty() {
         for index in missing {
@@ -53,7 +60,8 @@ pub(super) fn commit(
     inner.blobs.clear();
     inner.roots.put(plan.address, plan.described);
     let root = crate::roots::root(inner, &plan.address)?;
-    root.map(Some).ok_or_else(|| Fault::corrupt("the root that was just recorded").into())
+    root.map(Some)
+        .ok_or_else(|| Fault::corrupt("the root that was just recorded").into())
 }
 
 fn single(walk: &Walk, indexer: &Indexer) -> Result<Option<Plan>, ShareError> {
@@ -73,24 +81,31 @@ fn single(walk: &Walk, indexer: &Indexer) -> Result<Option<Plan>, ShareError> {
     }))
 }
 
-fn folder(
-    task: &mut Task<'_>,
-    walk: &Walk,
-    indexer: &Indexer,
-) -> Result<Option<Plan>, ShareError> {
+fn folder(task: &mut Task<'_>, walk: &Walk, indexer: &Indexer) -> Result<Option<Plan>, ShareError> {
     let mut entries = walk.others.clone();
     for (found, known) in walk.files.iter().zip(&indexer.known) {
         let Some(known) = known else { continue };
         let hash = known.record.hash;
-        let node = Node::File { hash, size: known.record.stamp.size, executable: known.executable };
-        entries.push(Entry { path: found.entry.clone(), node });
+        let node = Node::File {
+            hash,
+            size: known.record.stamp.size,
+            executable: known.executable,
+        };
+        entries.push(Entry {
+            path: found.entry.clone(),
+            node,
+        });
     }
     let too_large = |error: potluck_content::ManifestError| ShareError::TooLarge {
         reason: error.to_string(),
     };
     let (manifest, refused) = Manifest::from_valid(entries).map_err(too_large)?;
     for refused in refused {
-        let base = walk.bases.first().map(PathBuf::as_path).filter(|_| walk.bases.len() == 1);
+        let base = walk
+            .bases
+            .first()
+            .map(PathBuf::as_path)
+            .filter(|_| walk.bases.len() == 1);
         let path = base.map_or_else(
             || PathBuf::from(refused.entry.path.as_str()),
             |base| base.join(refused.entry.path.as_str()),
@@ -100,8 +115,12 @@ fn folder(
     let mut places = Vec::with_capacity(walk.files.len());
     for (index, (found, known)) in walk.files.iter().zip(&indexer.known).enumerate() {
         let Some(known) = known else { continue };
-        let at = manifest.entries().binary_search_by(|entry| entry.path.cmp(&found.entry));
-        let Some(entry) = at.ok().and_then(|at| u32::try_from(at).ok()) else { continue };
+        let at = manifest
+            .entries()
+            .binary_search_by(|entry| entry.path.cmp(&found.entry));
+        let Some(entry) = at.ok().and_then(|at| u32::try_from(at).ok()) else {
+            continue;
+        };
         places.push((index, entry, known.record));
     }
     Ok(Some(Plan {
@@ -132,9 +151,17 @@ fn missing(inner: &Inner, plan: &Plan, copy: bool) -> Result<Vec<usize>, Fault> 
 fn record(task: &Task<'_>, walk: &Walk, plan: &Plan) -> Result<u64, Fault> {
     let inner = task.inner;
     let copy = task.request.copy;
-    let origin = if copy { Origin::Copied } else { Origin::Shared { paths: walk.bases.clone() } };
+    let origin = if copy {
+        Origin::Copied
+    } else {
+        Origin::Shared {
+            paths: walk.bases.clone(),
+        }
+    };
     let kept = plan.manifest.as_ref();
-    let kept = kept.map(|bytes| inner.keep_manifest(plan.address.hash, bytes)).transpose()?;
+    let kept = kept
+        .map(|bytes| inner.keep_manifest(plan.address.hash, bytes))
+        .transpose()?;
     let root_size = match &plan.manifest {
         Some(manifest) => manifest.len() as u64,
         None => plan.bytes,
@@ -146,7 +173,9 @@ fn record(task: &Task<'_>, walk: &Walk, plan: &Plan) -> Result<u64, Fault> {
             Some(old) => old.number,
             None => tables::next_number(transaction, "roots")?,
         };
-        transaction.open_table(tables::NUMBERS)?.insert(number, key.as_slice())?;
+        transaction
+            .open_table(tables::NUMBERS)?
+            .insert(number, key.as_slice())?;
         clear_problems(transaction, number)?;
         if let Some(kept) = &kept {
             kept.record(transaction, number)?;
@@ -163,7 +192,9 @@ fn record(task: &Task<'_>, walk: &Walk, plan: &Plan) -> Result<u64, Fault> {
             created_unix: old.map_or(task.request.now_unix, |old| old.created_unix),
             selected: None,
         };
-        transaction.open_table(tables::ROOTS)?.insert(&key, root.encode().as_slice())?;
+        transaction
+            .open_table(tables::ROOTS)?
+            .insert(&key, root.encode().as_slice())?;
         Ok(number)
     })
 }
@@ -177,7 +208,9 @@ fn insert_places(
 ) -> Result<(), DbError> {
     let mut places = transaction.open_table(tables::PLACES)?;
     for (index, entry, record) in &plan.places {
-        let Some(found) = walk.files.get(*index) else { continue };
+        let Some(found) = walk.files.get(*index) else {
+            continue;
+        };
         if copy {
             let key = tables::place_key(&record.hash, number, OWNED_ENTRY);
             places.insert(&key, PlaceRecord::Owned.encode().as_slice())?;

@@ -63,15 +63,27 @@ pub(super) fn hash_file(
     mut parallel: Option<Parallel<'_>>,
 ) -> Result<Done, ShareError> {
     for _ in 0..ATTEMPTS {
-        let unreadable =
-            |source: io::Error| ShareError::Unreadable { path: path.to_path_buf(), source };
+        let unreadable = |source: io::Error| ShareError::Unreadable {
+            path: path.to_path_buf(),
+            source,
+        };
         let file = sys::open_source(path).map_err(unreadable)?;
         let before = sys::facts_of(&file.metadata().map_err(unreadable)?);
         let settled = is_settled(&before.stamp);
         let size = before.stamp.size;
-        let temporary = if copy && size > MAX_SMALL_COPY { Some(temporary(inner)?) } else { None };
-        let target = temporary.as_ref().map(|(copy, file)| (file, copy.path.as_path()));
-        let source = Source { file: &file, size, copy: target };
+        let temporary = if copy && size > MAX_SMALL_COPY {
+            Some(temporary(inner)?)
+        } else {
+            None
+        };
+        let target = temporary
+            .as_ref()
+            .map(|(copy, file)| (file, copy.path.as_path()));
+        let source = Source {
+            file: &file,
+            size,
+            copy: target,
+        };
         let result = match &mut parallel {
             Some((threads, tick)) => hash_parallel(inner, &source, control, *threads, *tick),
             None => hash_one(inner, &source, control, buffer),
@@ -92,15 +104,30 @@ pub(super) fn hash_file(
             None if copy => Some(NewCopy::Small(small_copy(&file, size, &hash, path)?)),
             None => None,
         };
-        let record = FileRecord { hash, stamp: before.stamp, settled };
-        return Ok(Done { record, executable: before.executable, tree, copy });
+        let record = FileRecord {
+            hash,
+            stamp: before.stamp,
+            settled,
+        };
+        return Ok(Done {
+            record,
+            executable: before.executable,
+            tree,
+            copy,
+        });
     }
-    Err(ShareError::Changing { path: path.to_path_buf() })
+    Err(ShareError::Changing {
+        path: path.to_path_buf(),
+    })
 }
 
 fn temporary(inner: &Inner) -> Result<(Temporary, File), Fault> {
     let path = inner.temporary();
-    let file = File::options().read(true).write(true).create_new(true).open(&path);
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path);
     let file = file.map_err(|error| Fault::io("create", &path, error))?;
     Ok((Temporary { path }, file))
 }
@@ -109,13 +136,18 @@ fn small_copy(file: &File, size: u64, hash: &Hash, path: &Path) -> Result<Vec<u8
     let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
     let read = sys::read_exact_at(file, &mut bytes, 0);
     if read.is_err() || Hash::of(&bytes) != *hash {
-        return Err(ShareError::Changing { path: path.to_path_buf() });
+        return Err(ShareError::Changing {
+            path: path.to_path_buf(),
+        });
     }
     Ok(bytes)
 }
 
 fn is_settled(stamp: &Stamp) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.ok().and_then(|now| i64::try_from(now.as_secs()).ok()).unwrap_or(0);
+    let now = now
+        .ok()
+        .and_then(|now| i64::try_from(now.as_secs()).ok())
+        .unwrap_or(0);
     stamp.mtime.max(stamp.ctime) + SETTLE_SECONDS < now
 }

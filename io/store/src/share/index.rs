@@ -49,7 +49,11 @@ pub(super) struct Indexer {
 impl Indexer {
     pub(super) fn new(walk: &Walk) -> Self {
         let files = walk.files.len();
-        Self { known: vec![None; files], dropped: vec![false; files], hashed_bytes: 0 }
+        Self {
+            known: vec![None; files],
+            dropped: vec![false; files],
+            hashed_bytes: 0,
+        }
     }
 
     /// Makes every file known or left out.
@@ -57,8 +61,10 @@ impl Indexer {
         self.recall(task, walk)?;
         let unknown = |(index, known): (usize, &Option<Known>)| known.is_none().then_some(index);
         let unknown: Vec<usize> = self.known.iter().enumerate().filter_map(unknown).collect();
-        let unknown: Vec<usize> =
-            unknown.into_iter().filter(|index| !self.is_dropped(*index)).collect();
+        let unknown: Vec<usize> = unknown
+            .into_iter()
+            .filter(|index| !self.is_dropped(*index))
+            .collect();
         if task.request.copy {
             let size = |index: &usize| walk.files.get(*index).map_or(0, |found| found.size);
             task.inner.make_room(unknown.iter().map(size).sum())?;
@@ -92,7 +98,9 @@ impl Indexer {
                 let Some(record) = tables::file(&files, &sys::path_to_bytes(&path))? else {
                     continue;
                 };
-                let Some(executable) = unchanged(&path, &record) else { continue };
+                let Some(executable) = unchanged(&path, &record) else {
+                    continue;
+                };
                 let blob = tables::blob(&blobs, record.hash.as_bytes())?;
                 if blob.is_some_and(|blob| !copy || blob.home != Home::Elsewhere) {
                     recalled.push((index, Known { record, executable }));
@@ -130,8 +138,12 @@ impl Indexer {
             let mut buffer = Vec::new();
             while !control.stopped() {
                 let claimed = next.fetch_add(1, Ordering::Relaxed);
-                let Some(index) = indexes.get(claimed) else { return };
-                let Some(found) = walk.files.get(*index) else { return };
+                let Some(index) = indexes.get(claimed) else {
+                    return;
+                };
+                let Some(found) = walk.files.get(*index) else {
+                    return;
+                };
                 let done = hash_file(inner, &walk.path(found), copy, &control, &mut buffer, None);
                 let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
                 results.push_back((*index, done));
@@ -140,7 +152,8 @@ impl Indexer {
         let mut batch = Batch::new(inner);
         let mut failure = None;
         let mut drain = |last: bool| -> ControlFlow<()> {
-            let taken = std::mem::take(&mut *results.lock().unwrap_or_else(PoisonError::into_inner));
+            let taken =
+                std::mem::take(&mut *results.lock().unwrap_or_else(PoisonError::into_inner));
             for (index, result) in taken {
                 if let Err(error) = self.take(task, walk, index, result, &mut batch) {
                     failure.get_or_insert(error);
@@ -153,7 +166,11 @@ impl Indexer {
             if task.tick().is_break() {
                 failure.get_or_insert(ShareError::Stopped);
             }
-            if failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if failure.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         };
         if !indexes.is_empty() {
             run_workers(threads, &control, &work, &mut || drain(false));
@@ -169,7 +186,9 @@ impl Indexer {
         walk: &Walk,
         index: usize,
     ) -> Result<(), ShareError> {
-        let Some(found) = walk.files.get(index) else { return Ok(()) };
+        let Some(found) = walk.files.get(index) else {
+            return Ok(());
+        };
         let threads = task.threads();
         let (inner, copy) = (task.inner, task.request.copy);
         let control = std::mem::take(&mut task.control);
@@ -179,7 +198,14 @@ impl Indexer {
                 task.tick()
             };
             let path = walk.path(found);
-            hash_file(inner, &path, copy, &control, &mut Vec::new(), Some((threads, &mut tick)))
+            hash_file(
+                inner,
+                &path,
+                copy,
+                &control,
+                &mut Vec::new(),
+                Some((threads, &mut tick)),
+            )
         };
         let mut batch = Batch::new(inner);
         self.take(task, walk, index, result, &mut batch)?;
@@ -196,10 +222,15 @@ impl Indexer {
         result: Result<Done, ShareError>,
         batch: &mut Batch<'_>,
     ) -> Result<(), ShareError> {
-        let Some(found) = walk.files.get(index) else { return Ok(()) };
+        let Some(found) = walk.files.get(index) else {
+            return Ok(());
+        };
         match result {
             Ok(done) => {
-                let known = Known { record: done.record, executable: done.executable };
+                let known = Known {
+                    record: done.record,
+                    executable: done.executable,
+                };
                 self.learn(index, known);
                 self.hashed_bytes += done.record.stamp.size;
                 task.seen.files_done += 1;
@@ -263,7 +294,12 @@ struct Placed {
 
 impl<'a> Batch<'a> {
     fn new(inner: &'a Inner) -> Self {
-        Self { inner, since: Instant::now(), files: Vec::new(), bytes: 0 }
+        Self {
+            inner,
+            since: Instant::now(),
+            files: Vec::new(),
+            bytes: 0,
+        }
     }
 
     fn add(&mut self, path: PathBuf, done: Done) {
@@ -291,7 +327,10 @@ impl<'a> Batch<'a> {
         let inner = self.inner;
         let files = std::mem::take(&mut self.files);
         let singly = files.len() <= MAX_SINGLE_SYNCS;
-        let _changing = inner.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = inner
+            .changing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut placed = Vec::with_capacity(files.len());
         let mut written = false;
         for (path, done) in files {
@@ -301,7 +340,9 @@ impl<'a> Batch<'a> {
         }
         if written && !singly {
             let io = |error| Fault::io("sync", &inner.dir, error);
-            Dir::open(&inner.dir).and_then(|dir| dir.sync_file_system()).map_err(io)?;
+            Dir::open(&inner.dir)
+                .and_then(|dir| dir.sync_file_system())
+                .map_err(io)?;
         }
         record(inner, &placed)
     }
@@ -322,7 +363,13 @@ fn place(inner: &Inner, path: &Path, done: Done, sync: bool) -> Result<Placed, F
             (None, Home::File)
         }
     };
-    Ok(Placed { path: sys::path_to_bytes(path), record: done.record, tree, small, home })
+    Ok(Placed {
+        path: sys::path_to_bytes(path),
+        record: done.record,
+        tree,
+        small,
+        home,
+    })
 }
 
 fn record(inner: &Inner, placed: &[Placed]) -> Result<(), Fault> {
@@ -335,14 +382,22 @@ fn record(inner: &Inner, placed: &[Placed]) -> Result<(), Fault> {
             let key = hash.as_bytes();
             files.insert(file.path.as_slice(), file.record.encode().as_slice())?;
             let old = tables::blob(&blobs, key)?.map_or(Home::Elsewhere, |old| old.home);
-            let home = if old == Home::Elsewhere { file.home } else { old };
+            let home = if old == Home::Elsewhere {
+                file.home
+            } else {
+                old
+            };
             if let Some(bytes) = file.small.as_ref().filter(|_| home == Home::Database) {
                 if smalls.get(key)?.is_none() {
                     smalls.insert(key, bytes.as_slice())?;
                 }
             }
             let size = file.record.stamp.size;
-            let blob = BlobRecord { size, tree: file.tree.clone(), home };
+            let blob = BlobRecord {
+                size,
+                tree: file.tree.clone(),
+                home,
+            };
             blobs.insert(key, blob.encode().as_slice())?;
         }
         Ok(())

@@ -40,7 +40,10 @@ impl Store {
             inner: &self.inner,
             request,
             control: Control::default(),
-            seen: ShareProgress { walking: true, ..ShareProgress::default() },
+            seen: ShareProgress {
+                walking: true,
+                ..ShareProgress::default()
+            },
             known_bytes: 0,
             skips: Skips::default(),
             report: progress,
@@ -53,10 +56,17 @@ impl Store {
             if let Some(root) = commit::commit(&mut task, &walk, &mut indexer)? {
                 let hashed_bytes = indexer.hashed_bytes;
                 let Skips { list, count } = task.skips;
-                return Ok(Shared { root, skipped: list, skipped_count: count, hashed_bytes });
+                return Ok(Shared {
+                    root,
+                    skipped: list,
+                    skipped_count: count,
+                    hashed_bytes,
+                });
             }
         }
-        Err(ShareError::Changing { path: request.paths.first().cloned().unwrap_or_default() })
+        Err(ShareError::Changing {
+            path: request.paths.first().cloned().unwrap_or_default(),
+        })
     }
 }
 
@@ -75,7 +85,10 @@ struct Task<'a> {
 impl Task<'_> {
     /// Tells the caller how far it is.
     fn tick(&mut self) -> ControlFlow<()> {
-        let hashed = self.control.bytes.load(std::sync::atomic::Ordering::Relaxed);
+        let hashed = self
+            .control
+            .bytes
+            .load(std::sync::atomic::Ordering::Relaxed);
         // A file that changed and was read twice counts twice; never show more than there is.
         self.seen.bytes_done = (self.known_bytes + hashed).min(self.seen.bytes);
         (self.report)(&self.seen)
@@ -100,7 +113,10 @@ impl Skips {
     fn add(&mut self, path: PathBuf, reason: impl Into<String>) {
         self.count += 1;
         if self.list.len() < MAX_SKIPPED_LISTED {
-            self.list.push(Skipped { path, reason: reason.into() });
+            self.list.push(Skipped {
+                path,
+                reason: reason.into(),
+            });
         }
     }
 }

@@ -46,27 +46,48 @@ pub(super) struct Walk {
 impl Walk {
     pub(super) fn run(task: &mut Task<'_>) -> Result<Self, ShareError> {
         let request = task.request;
-        let bases = request.paths.iter().map(|path| resolve(path)).collect::<Result<Vec<_>, _>>()?;
+        let bases = request
+            .paths
+            .iter()
+            .map(|path| resolve(path))
+            .collect::<Result<Vec<_>, _>>()?;
         let one = match bases.as_slice() {
             [] => return Err(ShareError::Nothing),
-            [one] => Some(one),
+            [one] => Some(one.clone()),
             _ => None,
         };
-        let single = match one {
+        let single = match &one {
             Some(path) => metadata(path)?.is_file(),
             None => false,
         };
-        let named = request.paths.first().filter(|_| one.is_some());
+        // A link that was named lends the share its own name, not that of what it leads to.
+        let named = request
+            .paths
+            .first()
+            .filter(|path| path.file_name().is_some());
+        let named = one.as_ref().map(|one| named.unwrap_or(one).as_path());
         let own = fs::canonicalize(&task.inner.dir).unwrap_or_else(|_| task.inner.dir.clone());
-        let name = display_name(request, named.map(PathBuf::as_path).filter(has_name).or(one.map(PathBuf::as_path)));
+        let name = display_name(request, named);
         let strip = usize::from(one.is_none() || single);
         let (files, others) = (Vec::new(), Vec::new());
-        let mut walk = Self { name, bases, strip, single, files, others, own, seen: 0 };
+        let mut walk = Self {
+            name,
+            bases,
+            strip,
+            single,
+            files,
+            others,
+            own,
+            seen: 0,
+        };
         if single {
             // The name of a single file is no part of its address; any will do.
             walk.top(task, 0, "file")?;
         } else if one.is_some() {
             let path = walk.bases.first().cloned().unwrap_or_default();
+            if !metadata(&path)?.is_dir() {
+                return Err(ShareError::Special { path });
+            }
             walk.directory(task, 0, &path, None)?;
         } else {
             walk.several(task)?;
@@ -86,7 +107,9 @@ impl Walk {
         let mut names = std::collections::BTreeSet::new();
         for (base, path) in task.request.paths.iter().enumerate() {
             let resolved = self.bases.get(base);
-            let name = path.file_name().or_else(|| resolved.and_then(|path| path.file_name()));
+            let name = path
+                .file_name()
+                .or_else(|| resolved.and_then(|path| path.file_name()));
             let name = name.unwrap_or_default().to_string_lossy().into_owned();
             if !names.insert(name.clone()) {
                 return Err(ShareError::SameName { name });
@@ -147,7 +170,8 @@ impl Walk {
         entry: Option<&EntryPath>,
     ) -> Result<(), ShareError> {
         if path == self.own {
-            task.skips.add(path.to_path_buf(), "the data directory of this node");
+            task.skips
+                .add(path.to_path_buf(), "the data directory of this node");
             return Ok(());
         }
         let before = self.files.len() + self.others.len();
@@ -155,7 +179,10 @@ impl Walk {
             self.child(task, base, path, entry, name)?;
         }
         if let Some(entry) = entry.filter(|_| before == self.files.len() + self.others.len()) {
-            self.others.push(Entry { path: entry.clone(), node: Node::Directory });
+            self.others.push(Entry {
+                path: entry.clone(),
+                node: Node::Directory,
+            });
             self.count(task)?;
         }
         Ok(())
@@ -164,7 +191,9 @@ impl Walk {
     /// The names in a directory, in order.
     fn names(&self, task: &mut Task<'_>, path: &Path) -> Result<Vec<OsString>, ShareError> {
         let list = || -> io::Result<Vec<OsString>> {
-            fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
+            fs::read_dir(path)?
+                .map(|entry| Ok(entry?.file_name()))
+                .collect()
         };
         match list() {
             Ok(mut names) => {
@@ -172,10 +201,14 @@ impl Walk {
                 Ok(names)
             }
             Err(error) if task.request.skip_unreadable && !self.bases.iter().any(|b| b == path) => {
-                task.skips.add(path.to_path_buf(), format!("cannot be read: {error}"));
+                task.skips
+                    .add(path.to_path_buf(), format!("cannot be read: {error}"));
                 Ok(Vec::new())
             }
-            Err(source) => Err(ShareError::Unreadable { path: path.to_path_buf(), source }),
+            Err(source) => Err(ShareError::Unreadable {
+                path: path.to_path_buf(),
+                source,
+            }),
         }
     }
 
@@ -199,7 +232,8 @@ impl Walk {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
-                task.skips.add(path, format!("its name cannot be shared: {error}"));
+                task.skips
+                    .add(path, format!("its name cannot be shared: {error}"));
                 return Ok(());
             }
         };
@@ -247,21 +281,21 @@ impl Walk {
             }
         };
         let Some(target) = target.to_str() else {
-            task.skips.add(path, "a link whose target is not valid Unicode");
+            task.skips
+                .add(path, "a link whose target is not valid Unicode");
             return Ok(());
         };
         if let Err(error) = check_symlink_target(&entry, target) {
-            task.skips.add(path, format!("a link that cannot be shared: {error}"));
+            task.skips
+                .add(path, format!("a link that cannot be shared: {error}"));
             return Ok(());
         }
-        let node = Node::Symlink { target: target.to_owned() };
+        let node = Node::Symlink {
+            target: target.to_owned(),
+        };
         self.others.push(Entry { path: entry, node });
         self.count(task)
     }
-}
-
-fn has_name(path: &&Path) -> bool {
-    path.file_name().is_some()
 }
 
 /// Resolves a path that was named: it is the owner's word, so links in it are followed.
@@ -276,6 +310,8 @@ fn resolve(path: &Path) -> Result<PathBuf, ShareError> {
 }
 
 fn metadata(path: &Path) -> Result<fs::Metadata, ShareError> {
-    fs::symlink_metadata(path)
-        .map_err(|source| ShareError::Unreadable { path: path.to_path_buf(), source })
+    fs::symlink_metadata(path).map_err(|source| ShareError::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    })
 }

@@ -4,16 +4,16 @@
 mod unix;
 #[cfg(unix)]
 pub(crate) use unix::{
-    Dir, bytes_to_path, clone_file, facts_of, open_source, path_to_bytes, read_at,
-    read_exact_at, same_file_system, write_all_at,
+    Dir, bytes_to_path, clone_file, facts_of, open_source, path_to_bytes, read_at, read_exact_at,
+    same_file_system, write_all_at,
 };
 
 #[cfg(not(unix))]
 mod portable;
 #[cfg(not(unix))]
 pub(crate) use portable::{
-    Dir, bytes_to_path, clone_file, facts_of, open_source, path_to_bytes, read_at,
-    read_exact_at, same_file_system, write_all_at,
+    Dir, bytes_to_path, clone_file, facts_of, open_source, path_to_bytes, read_at, read_exact_at,
+    same_file_system, write_all_at,
 };
 
 use crate::records::Stamp;

@@ -21,11 +21,15 @@ impl Dir {
         if !fs::metadata(path)?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Self { path: path.to_path_buf() })
+        Ok(Self {
+            path: path.to_path_buf(),
+        })
     }
 
     pub(crate) fn again(&self) -> io::Result<Self> {
-        Ok(Self { path: self.path.clone() })
+        Ok(Self {
+            path: self.path.clone(),
+        })
     }
 
     pub(crate) fn open_child(&self, name: &OsStr) -> io::Result<Self> {
@@ -41,13 +45,20 @@ impl Dir {
     }
 
     pub(crate) fn create_file(&self, name: &OsStr, _executable: bool) -> io::Result<File> {
-        File::options().read(true).write(true).create_new(true).open(self.path.join(name))
+        File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(self.path.join(name))
     }
 
     pub(crate) fn open_file(&self, name: &OsStr, write: bool) -> io::Result<File> {
         let path = self.path.join(name);
         if !fs::symlink_metadata(&path)?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not a regular file",
+            ));
         }
         File::options().read(true).write(write).open(path)
     }
@@ -103,7 +114,10 @@ pub(crate) fn same_file_system(_one: &Path, _other: &Path) -> io::Result<bool> {
 
 pub(crate) fn open_source(path: &Path) -> io::Result<File> {
     if !fs::symlink_metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ));
     }
     File::open(path)
 }
@@ -118,7 +132,10 @@ pub(crate) fn facts_of(metadata: &Metadata) -> Facts {
     } else {
         EntryKind::Special
     };
-    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let modified = metadata
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let modified = modified.unwrap_or_default();
     let stamp = Stamp {
         size: metadata.len(),
@@ -128,7 +145,11 @@ pub(crate) fn facts_of(metadata: &Metadata) -> Facts {
         ctime_nanos: 0,
         inode: 0,
     };
-    Facts { kind, stamp, executable: false }
+    Facts {
+        kind,
+        stamp,
+        executable: false,
+    }
 }
 
 pub(crate) fn clone_file(_from: &File, _to: &File) -> bool {

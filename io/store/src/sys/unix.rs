@@ -23,24 +23,34 @@ impl Dir {
     /// Opens a directory that the owner named: links on the way are followed.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self { fd: rustix::fs::open(path, flags, Mode::empty())? })
+        Ok(Self {
+            fd: rustix::fs::open(path, flags, Mode::empty())?,
+        })
     }
 
     /// Another handle of this directory.
     pub(crate) fn again(&self) -> io::Result<Self> {
-        Ok(Self { fd: self.fd.try_clone()? })
+        Ok(Self {
+            fd: self.fd.try_clone()?,
+        })
     }
 
     /// Opens a directory in this one; a link in its place is refused.
     pub(crate) fn open_child(&self, name: &OsStr) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(Self { fd: rustix::fs::openat(&self.fd, name, flags, Mode::empty())? })
+        Ok(Self {
+            fd: rustix::fs::openat(&self.fd, name, flags, Mode::empty())?,
+        })
     }
 
     /// Makes a directory in this one. `private` ones are closed to other users.
     pub(crate) fn make_child(&self, name: &OsStr, private: bool) -> io::Result<()> {
         let mode = if private { 0o700 } else { 0o777 };
-        Ok(rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode))?)
+        Ok(rustix::fs::mkdirat(
+            &self.fd,
+            name,
+            Mode::from_raw_mode(mode),
+        )?)
     }
 
     /// Creates a file that did not exist.
@@ -157,7 +167,10 @@ fn regular(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ))
     }
 }
 
@@ -189,11 +202,19 @@ pub(crate) fn facts_of(metadata: &Metadata) -> Facts {
         ctime_nanos: metadata.ctime_nsec(),
         inode: metadata.ino(),
     };
-    Facts { kind, stamp, executable: metadata.mode() & 0o100 != 0 }
+    Facts {
+        kind,
+        stamp,
+        executable: metadata.mode() & 0o100 != 0,
+    }
 }
 
 // The widths of these fields differ from one system to the next.
-#[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation, clippy::useless_conversion)]
+#[allow(
+    clippy::unnecessary_cast,
+    clippy::cast_possible_truncation,
+    clippy::useless_conversion
+)]
 fn facts_of_stat(stat: &rustix::fs::Stat) -> Facts {
     let mode = stat.st_mode as u32;
     let kind = match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
@@ -210,7 +231,11 @@ fn facts_of_stat(stat: &rustix::fs::Stat) -> Facts {
         ctime_nanos: stat.st_ctime_nsec as i64,
         inode: stat.st_ino as u64,
     };
-    Facts { kind, stamp, executable: mode & 0o100 != 0 }
+    Facts {
+        kind,
+        stamp,
+        executable: mode & 0o100 != 0,
+    }
 }
 
 /// Makes `to` share the blocks of `from`, where the file system can. Whether it did.

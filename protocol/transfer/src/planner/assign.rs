@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::Planner;
 use super::api::{Order, Output, RequestId, SourceId};
 use super::ledger::Request;
+use super::picker::Openness;
 use super::source::Source;
 use crate::Timestamp;
 
@@ -55,7 +56,7 @@ impl Planner {
         let window = source.window_bytes(&self.config);
         let bytes = self.request_bytes(source, window);
         let free = window.saturating_sub(source.in_flight);
-        if !source.requests.is_empty() && free < bytes {
+        if !source.requests.is_empty() && free < bytes && source.in_flight > window / 2 {
             return None;
         }
         let mixes_blobs = source.traits.mixes_blobs;
@@ -176,7 +177,7 @@ impl Planner {
         draft.last_blob = Some(place.blob);
         draft.pieces.push(piece);
         draft.bytes += place.bytes;
-        if self.picker.set_open(piece, false) {
+        if self.picker.set(piece, Openness::Closed) {
             self.open_bytes -= place.bytes;
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Planner;
 use super::api::{RequestId, SourceId};
+use super::picker::Openness;
 
 /// A broken rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,13 +85,12 @@ impl Planner {
     fn check_pieces(&self) -> Result<(), InvariantError> {
         let mut open_bytes = 0;
         for piece in 0..self.layout.pieces() {
-            let should_be_open = self.wanted.contains(piece)
-                && !self.have.contains(piece)
-                && !self.ledger.is_claimed(piece);
+            let due = self.openness(piece);
+            let should_be_open = due != Openness::Closed;
             if should_be_open {
                 open_bytes += self.piece_bytes(piece);
             }
-            if should_be_open != self.picker.is_open(piece) {
+            if due != self.picker.openness(piece) {
                 return Err(InvariantError::Piece {
                     piece,
                     should_be_open,

@@ -20,9 +20,9 @@ mod ledger;
 mod picker;
 mod replies;
 mod report;
-mod tie_break;
 mod source;
 mod sources;
+mod tie_break;
 mod timing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -38,9 +38,9 @@ pub use invariants::InvariantError;
 
 use crate::Timestamp;
 use ledger::Ledger;
-use picker::Picker;
-use tie_break::TieBreak;
+use picker::{Openness, Picker};
 use source::Source;
+use tie_break::TieBreak;
 use timing::RateMeter;
 
 /// Plans one download. See the crate's documentation for how to drive it.
@@ -292,17 +292,27 @@ impl Planner {
 
     /// Puts a piece where it belongs now: in the picker or out of it.
     fn refresh(&mut self, piece: u32) {
-        let open = self.wanted.contains(piece)
-            && !self.have.contains(piece)
-            && !self.ledger.is_claimed(piece);
-        if !self.picker.set_open(piece, open) {
+        let openness = self.openness(piece);
+        if !self.picker.set(piece, openness) {
             return;
         }
-        if open {
+        if openness == Openness::Closed {
+            self.open_bytes -= self.piece_bytes(piece);
+        } else {
             self.open_bytes += self.piece_bytes(piece);
             self.opened = true;
+        }
+    }
+
+    /// Where a piece belongs.
+    fn openness(&self, piece: u32) -> Openness {
+        let missing = self.wanted.contains(piece) && !self.have.contains(piece);
+        if !missing || self.ledger.is_claimed(piece) {
+            Openness::Closed
+        } else if self.ledger.holders_of(piece).is_empty() {
+            Openness::Open
         } else {
-            self.open_bytes -= self.piece_bytes(piece);
+            Openness::Weak
         }
     }
 

@@ -3,6 +3,9 @@
 //! Pieces that may be asked for (*open* ones: wanted, missing, claimed by nobody) sit in one bitmap for each rarity level. A
 //! change of one piece moves one bit; a pick intersects a level with what the source has, from the rarest level on.
 //! Sources that have everything count alike for all pieces and are left out, so that a seed joins in constant time.
+//!
+//! Pieces that a silent source was asked for come last: it may only have many to serve, and asking others while they have
+//! something else to give would undo its line for nothing.
 
 use std::ops::Range;
 
@@ -11,7 +14,20 @@ use super::tie_break::TieBreak;
 
 /// Levels 0 to 15 are exact counts; beyond that rarity hardly matters and each level spans a doubling.
 const EXACT_LEVELS: u16 = 16;
-const LEVELS: usize = 29;
+const LEVELS: usize = 30;
+/// Pieces that a silent source was asked for, whatever their rarity.
+const WEAK: usize = LEVELS - 1;
+
+/// Whether a piece may be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Openness {
+    /// Not wanted, there, or claimed.
+    Closed,
+    /// Asked of silent sources only.
+    Weak,
+    /// Asked of nobody.
+    Open,
+}
 
 fn level_of(holders: u16) -> usize {
     if holders < EXACT_LEVELS {
@@ -67,18 +83,35 @@ impl Picker {
         }
     }
 
-    /// Opens or closes a piece; says whether that is a change.
-    pub(super) fn set_open(&mut self, piece: u32, open: bool) -> bool {
-        let Some(count) = self.holders.get(piece as usize) else {
+    /// The level in which an open piece stands.
+    fn level(&self, piece: u32) -> Option<usize> {
+        let count = self.holders.get(piece as usize)?;
+        let weak = self.levels[WEAK].contains(piece);
+        Some(if weak { WEAK } else { level_of(*count) })
+    }
+
+    /// Puts a piece where it belongs; says whether it opened or closed by that.
+    pub(super) fn set(&mut self, piece: u32, openness: Openness) -> bool {
+        let (Some(level), Some(count)) = (self.level(piece), self.holders.get(piece as usize))
+        else {
             return false;
         };
-        let level = level_of(*count);
-        if open {
-            self.levels[level].insert(piece);
-            self.open.insert(piece)
-        } else {
-            self.levels[level].remove(piece);
-            self.open.remove(piece)
+        let rarity = level_of(*count);
+        match openness {
+            Openness::Closed => {
+                self.levels[level].remove(piece);
+                self.open.remove(piece)
+            }
+            Openness::Weak => {
+                self.levels[rarity].remove(piece);
+                self.levels[WEAK].insert(piece);
+                self.open.insert(piece)
+            }
+            Openness::Open => {
+                self.levels[WEAK].remove(piece);
+                self.levels[rarity].insert(piece);
+                self.open.insert(piece)
+            }
         }
     }
 
@@ -90,12 +123,13 @@ impl Picker {
         self.open.count()
     }
 
-    /// Whether some source has some open piece.
+    /// Whether some source has some piece that nobody was asked for.
     pub(super) fn any_open_available(&self) -> bool {
+        let unasked = self.open.count() - self.levels[WEAK].count();
         let reachable = if self.full_sources > 0 {
-            self.open.count()
+            unasked
         } else {
-            self.open.count() - self.levels[0].count()
+            unasked - self.levels[0].count()
         };
         reachable > 0
     }
@@ -118,7 +152,12 @@ impl Picker {
 
     /// A rarest open piece that the source has: `cursor` when it is among the rarest, so that a source is read on from
     /// where it stands; else the first after a random place.
-    pub(super) fn rarest(&self, has: Option<&Bits>, cursor: u32, rng: &mut TieBreak) -> Option<u32> {
+    pub(super) fn rarest(
+        &self,
+        has: Option<&Bits>,
+        cursor: u32,
+        rng: &mut TieBreak,
+    ) -> Option<u32> {
         if self.open.is_empty() {
             return None;
         }
@@ -140,22 +179,27 @@ impl Picker {
 
     /// Whether two open pieces are equally rare.
     pub(super) fn same_level(&self, one: u32, other: u32) -> bool {
-        let level = |piece: u32| {
-            self.holders
-                .get(piece as usize)
-                .map(|count| level_of(*count))
-        };
-        level(one) == level(other)
+        self.level(one) == self.level(other)
+    }
+
+    pub(super) fn openness(&self, piece: u32) -> Openness {
+        if !self.open.contains(piece) {
+            Openness::Closed
+        } else if self.levels[WEAK].contains(piece) {
+            Openness::Weak
+        } else {
+            Openness::Open
+        }
     }
 
     /// For checks: counts and levels agree with each other.
     pub(super) fn is_consistent(&self) -> bool {
         let in_levels: u32 = self.levels.iter().map(Bits::count).sum();
-        in_levels == self.open.count()
-            && self
-                .open
-                .iter()
-                .all(|piece| self.levels[level_of(self.holders[piece as usize])].contains(piece))
+        let in_place = |piece| {
+            self.level(piece)
+                .is_some_and(|l| self.levels[l].contains(piece))
+        };
+        in_levels == self.open.count() && self.open.iter().all(in_place)
     }
 }
 
@@ -170,14 +214,16 @@ mod tests {
         Add(u32),
         Remove(u32),
         Open(u32),
+        Weaken(u32),
         Close(u32),
     }
 
     fn op(pieces: u32) -> impl Strategy<Value = Op> {
-        (0..4_u8, 0..pieces).prop_map(|(kind, piece)| match kind {
+        (0..5_u8, 0..pieces).prop_map(|(kind, piece)| match kind {
             0 => Op::Add(piece),
             1 => Op::Remove(piece),
             2 => Op::Open(piece),
+            3 => Op::Weaken(piece),
             _ => Op::Close(piece),
         })
     }
@@ -192,7 +238,7 @@ mod tests {
         ) {
             let mut picker = Picker::new(300);
             let mut counts = vec![0_u16; 300];
-            let mut open = vec![false; 300];
+            let mut open = vec![Openness::Closed; 300];
             for op in ops {
                 match op {
                     Op::Add(p) => { picker.holder_added(p); counts[p as usize] += 1; }
@@ -200,24 +246,30 @@ mod tests {
                         picker.holder_removed(p);
                         counts[p as usize] = counts[p as usize].saturating_sub(1);
                     }
-                    Op::Open(p) => { picker.set_open(p, true); open[p as usize] = true; }
-                    Op::Close(p) => { picker.set_open(p, false); open[p as usize] = false; }
+                    Op::Open(p) => { picker.set(p, Openness::Open); open[p as usize] = Openness::Open; }
+                    Op::Weaken(p) => { picker.set(p, Openness::Weak); open[p as usize] = Openness::Weak; }
+                    Op::Close(p) => { picker.set(p, Openness::Closed); open[p as usize] = Openness::Closed; }
                 }
             }
             prop_assert!(picker.is_consistent());
             let mut set = Bits::new(300);
             (0..300).filter(|p| has[*p as usize]).for_each(|p| { set.insert(p); });
+            let is_open = |p: u32| open[p as usize] != Openness::Closed;
+            let rank = |p: u32| match open[p as usize] {
+                Openness::Weak => WEAK,
+                _ => level_of(counts[p as usize]),
+            };
             let candidates: Vec<u32> =
-                (0..300).filter(|p| open[*p as usize] && has[*p as usize]).collect();
-            let rarest = candidates.iter().map(|p| level_of(counts[*p as usize])).min();
+                (0..300).filter(|p| is_open(*p) && has[*p as usize]).collect();
+            let rarest = candidates.iter().map(|p| rank(*p)).min();
             let picked = picker.rarest(Some(&set), 0, &mut TieBreak::new(seed));
             prop_assert_eq!(picked.is_some(), rarest.is_some());
             if let Some(picked) = picked {
                 prop_assert!(candidates.contains(&picked));
-                prop_assert_eq!(Some(level_of(counts[picked as usize])), rarest);
+                prop_assert_eq!(Some(rank(picked)), rarest);
             }
             prop_assert_eq!(picker.first_in(Some(&set), 0..300), candidates.first().copied());
-            let reachable = (0..300).any(|p| open[p] && counts[p] > 0);
+            let reachable = (0..300).any(|p| open[p] == Openness::Open && counts[p] > 0);
             prop_assert_eq!(picker.any_open_available(), reachable);
         }
     }
@@ -226,7 +278,7 @@ mod tests {
     fn the_cursor_is_kept_among_equals_only() {
         let mut picker = Picker::new(10);
         (0..10).for_each(|piece| {
-            picker.set_open(piece, true);
+            picker.set(piece, Openness::Open);
         });
         let mut rng = TieBreak::new(1);
         assert_eq!(picker.rarest(None, 4, &mut rng), Some(4));
@@ -240,7 +292,7 @@ mod tests {
     fn ties_are_spread() {
         let mut picker = Picker::new(1000);
         (0..1000).for_each(|piece| {
-            picker.set_open(piece, true);
+            picker.set(piece, Openness::Open);
         });
         let picks: std::collections::BTreeSet<_> = (0..100)
             .map(|seed| picker.rarest(None, 1000, &mut TieBreak::new(seed)))

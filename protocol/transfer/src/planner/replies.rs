@@ -76,8 +76,9 @@ impl Planner {
             let Some(known) = self.ledger.get(other).filter(|_| other != request) else {
                 continue;
             };
+            // What of it is under way will come in spite of a cancel.
+            self.came_twice = self.came_twice.saturating_add(bytes);
             if known.outstanding.is_empty() {
-                self.came_twice = self.came_twice.saturating_add(known.in_vain());
                 self.cancel(now, other);
             }
         }
@@ -92,7 +93,6 @@ impl Planner {
     }
 
     fn waste_on_copy(&mut self, id: SourceId, bytes: u64) {
-        self.came_twice = self.came_twice.saturating_add(bytes);
         self.wasted = self.wasted.saturating_add(bytes);
         if let Some(source) = self.sources.get_mut(&id) {
             source.wasted = source.wasted.saturating_add(bytes);

@@ -4,6 +4,11 @@
 //! each may be served a quantum of bytes times its weight. Nobody starves, since every weight is at least one, and what
 //! is shared out is bytes, so that large requests gain nothing over small ones.
 //!
+//! What was never sent goes before what was sent already (see [`Uploader::enqueue_keyed`]), fifteen times out of sixteen
+//! and as long as no contact waits: a seed that sends each piece once before any piece twice is what lets a swarm end
+//! near the fluid bound. BEP 16 gets there by hiding pieces from peers; choosing among the requests that wait needs no
+//! hiding, and downloaders who ask for the rarest pieces first provide the choice.
+//!
 //! Weights follow from standing:
 //! - *contacts* (people the owner knows) come first: together they get at least half of what is served while they ask;
 //! - *contributors* (peers that sent us a fair part of what we sent them lately) get twelve times a stranger's share, and
@@ -12,6 +17,7 @@
 //!   unchoke), and all there is among equals: a seed that gets nothing from anybody serves all alike.
 
 mod account;
+mod novelty;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,6 +25,7 @@ use potluck_identity::PeerId;
 
 use crate::Timestamp;
 use account::Account;
+use novelty::Novelty;
 
 /// Bounds of an uploader.
 #[derive(Clone, Debug)]
@@ -35,6 +42,8 @@ pub struct UploaderConfig {
     pub quantum: u64,
     /// Peers that are remembered.
     pub max_peers: usize,
+    /// Things that are remembered as sent.
+    pub max_keys: usize,
 }
 
 impl Default for UploaderConfig {
@@ -46,6 +55,7 @@ impl Default for UploaderConfig {
             queue_total: 1024,
             quantum: 256 * 1024,
             max_peers: 4096,
+            max_keys: 262_144,
         }
     }
 }
@@ -109,6 +119,17 @@ struct Ticket {
     peer: PeerId,
     bytes: u64,
     granted: bool,
+    /// What it asks for.
+    key: Option<u64>,
+}
+
+/// Who may be served in a round.
+#[derive(Clone, Copy)]
+struct Rule {
+    /// Peers with fewer requests being served than this.
+    limit: usize,
+    /// Only with what was never sent.
+    novel: bool,
 }
 
 /// Decides whose request is served next. One for each node.
@@ -123,10 +144,15 @@ pub struct Uploader {
     waiting_outsiders: usize,
     /// Peers in the ring, by standing.
     in_ring: [u64; 3],
+    novelty: Novelty,
+    /// Grants in a row for what was never sent.
+    novel_in_a_row: u32,
 }
 
 /// A grant costs at least this much, so that asking and cancelling over and over doesn't keep others waiting.
 const LEAST_CHARGE: u64 = 64 * 1024;
+/// One grant in so many goes by turn alone, however much waits that was never sent.
+const NOVEL_IN_A_ROW: u32 = 15;
 const CONTRIBUTOR_WEIGHT: u64 = 12;
 const CONTACT_WEIGHT: u64 = 16;
 
@@ -142,6 +168,8 @@ impl Uploader {
             serving: 0,
             waiting_outsiders: 0,
             in_ring: [0; 3],
+            novelty: Novelty::default(),
+            novel_in_a_row: 0,
         }
     }
 
@@ -153,6 +181,42 @@ impl Uploader {
         ticket: u64,
         bytes: u64,
     ) -> Result<(), QueueFull> {
+        self.queue(
+            now,
+            ticket,
+            Ticket {
+                peer,
+                bytes,
+                granted: false,
+                key: None,
+            },
+        )
+    }
+
+    /// Queues a request of a peer and says what it asks for: any number that stands for the content, such as a hash of root
+    /// and first piece. Requests for what was never sent to anyone go first.
+    pub fn enqueue_keyed(
+        &mut self,
+        now: Timestamp,
+        peer: PeerId,
+        ticket: u64,
+        bytes: u64,
+        key: u64,
+    ) -> Result<(), QueueFull> {
+        self.queue(
+            now,
+            ticket,
+            Ticket {
+                peer,
+                bytes,
+                granted: false,
+                key: Some(key),
+            },
+        )
+    }
+
+    fn queue(&mut self, now: Timestamp, ticket: u64, entry: Ticket) -> Result<(), QueueFull> {
+        let peer = entry.peer;
         if self.tickets.contains_key(&ticket) {
             return Err(QueueFull::Ticket(ticket));
         }
@@ -169,14 +233,10 @@ impl Uploader {
             self.waiting_outsiders += 1;
         }
         account.queue.push_back(ticket);
-        self.tickets.insert(
-            ticket,
-            Ticket {
-                peer,
-                bytes,
-                granted: false,
-            },
-        );
+        if let Some(key) = entry.key {
+            self.novelty.waits(key);
+        }
+        self.tickets.insert(ticket, entry);
         if !account.in_ring {
             account.in_ring = true;
             account.standing = account.judge(now);
@@ -192,8 +252,42 @@ impl Uploader {
             return None;
         }
         let patient = self.config.slots_per_peer;
-        self.next(now, patient)
-            .or_else(|| self.next(now, usize::MAX))
+        if self.prefers_novelty() {
+            let grant = self.next(
+                now,
+                Rule {
+                    limit: patient,
+                    novel: true,
+                },
+            );
+            if grant.is_some() {
+                self.novel_in_a_row += 1;
+                return grant;
+            }
+        }
+        self.novel_in_a_row = 0;
+        self.next(
+            now,
+            Rule {
+                limit: patient,
+                novel: false,
+            },
+        )
+        .or_else(|| {
+            self.next(
+                now,
+                Rule {
+                    limit: usize::MAX,
+                    novel: false,
+                },
+            )
+        })
+    }
+
+    fn prefers_novelty(&self) -> bool {
+        self.novelty.any_waits()
+            && self.novel_in_a_row < NOVEL_IN_A_ROW
+            && self.in_ring[Standing::Contact as usize] == 0
     }
 
     /// A granted request is over; `sent` bytes of it went out. Its slot is free.
@@ -201,6 +295,9 @@ impl Uploader {
         let Some(done) = self.remove(ticket) else {
             return;
         };
+        if sent < done.bytes {
+            self.novelty.not_sent(done.key);
+        }
         if let Some(account) = self.accounts.get_mut(&done.peer) {
             account.sent(now, sent);
             if account.in_ring {
@@ -211,7 +308,9 @@ impl Uploader {
 
     /// A request, waiting or granted, is void: cancelled, or its peer is gone.
     pub fn abandon(&mut self, ticket: u64) {
-        self.remove(ticket);
+        if let Some(void) = self.remove(ticket).filter(|entry| entry.granted) {
+            self.novelty.not_sent(void.key);
+        }
     }
 
     /// A peer sent us useful bytes.
@@ -262,22 +361,22 @@ impl Uploader {
         self.accounts.iter().map(report).collect()
     }
 
-    /// One or two rounds of the ring over peers with fewer than `limit` requests being served.
-    fn next(&mut self, now: Timestamp, limit: usize) -> Option<Grant> {
-        if let Some(grant) = self.round(now, limit) {
+    /// One or two rounds of the ring over those who may be served.
+    fn next(&mut self, now: Timestamp, rule: Rule) -> Option<Grant> {
+        if let Some(grant) = self.round(now, rule) {
             return Some(grant);
         }
-        self.skip_rounds(limit);
-        self.round(now, limit)
+        self.skip_rounds(rule);
+        self.round(now, rule)
     }
 
-    fn round(&mut self, now: Timestamp, limit: usize) -> Option<Grant> {
+    fn round(&mut self, now: Timestamp, rule: Rule) -> Option<Grant> {
         for _ in 0..=self.ring.len() {
             let peer = *self.ring.front()?;
-            if self.may_serve(&peer, limit) {
+            if let Some(ticket) = self.candidate(&peer, rule) {
                 self.open_turn(now, &peer);
-                if let Some(grant) = self.serve(peer) {
-                    return Some(grant);
+                if self.serve(&peer, ticket) {
+                    return Some(Grant { ticket, peer });
                 }
             }
             self.close_turn(&peer);
@@ -285,10 +384,22 @@ impl Uploader {
         None
     }
 
-    fn may_serve(&self, peer: &PeerId, limit: usize) -> bool {
-        self.accounts
+    /// The request of a peer that is next under a rule.
+    fn candidate(&self, peer: &PeerId, rule: Rule) -> Option<u64> {
+        let account = self
+            .accounts
             .get(peer)
-            .is_some_and(|account| account.serving < limit)
+            .filter(|account| account.serving < rule.limit)?;
+        let is_novel = |ticket: &&u64| {
+            let key = self.tickets.get(ticket).and_then(|entry| entry.key);
+            key.is_some_and(|key| self.novelty.is_novel(key))
+        };
+        let mut queue = account.queue.iter();
+        if rule.novel {
+            queue.find(is_novel).copied()
+        } else {
+            queue.next().copied()
+        }
     }
 
     fn open_turn(&mut self, now: Timestamp, peer: &PeerId) {
@@ -313,46 +424,55 @@ impl Uploader {
         self.ring.rotate_left(1);
     }
 
-    /// Grants the front request of the peer whose turn it is, if it can afford it.
-    fn serve(&mut self, peer: PeerId) -> Option<Grant> {
-        let account = self.accounts.get_mut(&peer)?;
-        let ticket = *account.queue.front()?;
-        let entry = self.tickets.get_mut(&ticket)?;
+    /// Grants a request of the peer whose turn it is, if it can afford it.
+    fn serve(&mut self, peer: &PeerId, ticket: u64) -> bool {
+        let Some(account) = self.accounts.get_mut(peer) else {
+            return false;
+        };
+        let Some(entry) = self.tickets.get_mut(&ticket) else {
+            return false;
+        };
         if entry.bytes > account.deficit {
-            return None;
+            return false;
         }
         account.deficit -= entry.bytes;
-        account.queue.pop_front();
+        account.queue.retain(|other| *other != ticket);
         account.serving += 1;
         entry.granted = true;
         self.serving += 1;
+        if let Some(key) = entry.key {
+            self.novelty.waits_no_more(key);
+            self.novelty.sent(key, self.config.max_keys);
+        }
         if !account.contact {
             self.waiting_outsiders -= 1;
         }
         if account.queue.is_empty() {
-            self.leave_ring(&peer);
+            self.leave_ring(peer);
         }
-        Some(Grant { ticket, peer })
+        true
     }
 
     /// Nobody could afford its request in a whole round: as many rounds as the nearest one needs are credited at once.
-    fn skip_rounds(&mut self, limit: usize) {
+    fn skip_rounds(&mut self, rule: Rule) {
         let quantum = self.config.quantum.max(1);
-        let in_ring = self.in_ring;
-        let needs = self.ring.iter().filter_map(|peer| {
-            let account = self
-                .accounts
-                .get(peer)
-                .filter(|account| account.serving < limit)?;
-            let bytes = self.tickets.get(account.queue.front()?)?.bytes;
-            let step = quantum * weight(account.standing, in_ring);
-            Some(bytes.saturating_sub(account.deficit).div_ceil(step))
-        });
-        let Some(rounds) = needs.min() else { return };
+        let mut rounds = u64::MAX;
+        let mut waiting = Vec::new();
         for peer in &self.ring {
-            if let Some(account) = self.accounts.get_mut(peer).filter(|a| a.serving < limit) {
+            let Some(ticket) = self.candidate(peer, rule) else {
+                continue;
+            };
+            let (Some(account), Some(entry)) = (self.accounts.get(peer), self.tickets.get(&ticket))
+            else {
+                continue;
+            };
+            let step = quantum * weight(account.standing, self.in_ring);
+            rounds = rounds.min(entry.bytes.saturating_sub(account.deficit).div_ceil(step));
+            waiting.push((*peer, step));
+        }
+        for (peer, step) in waiting {
+            if let Some(account) = self.accounts.get_mut(&peer) {
                 // The round that follows adds one more.
-                let step = quantum * weight(account.standing, in_ring);
                 account.deficit += step * rounds.saturating_sub(1);
             }
         }
@@ -384,6 +504,9 @@ impl Uploader {
             return Some(entry);
         }
         account.queue.retain(|other| *other != ticket);
+        if let Some(key) = entry.key {
+            self.novelty.waits_no_more(key);
+        }
         if !account.contact {
             self.waiting_outsiders -= 1;
         }

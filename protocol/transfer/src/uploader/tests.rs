@@ -47,14 +47,22 @@ fn serve(
 }
 
 fn one_at_a_time() -> Uploader {
-    Uploader::new(UploaderConfig { slots: 1, ..UploaderConfig::default() })
+    Uploader::new(UploaderConfig {
+        slots: 1,
+        ..UploaderConfig::default()
+    })
 }
 
 #[test]
 fn strangers_share_equally_by_bytes() {
     let mut uploader = one_at_a_time();
     let (small, large) = (peer(1), peer(2));
-    let served = serve(&mut uploader, &[(small, REQUEST), (large, 8 * REQUEST)], &[], 4000);
+    let served = serve(
+        &mut uploader,
+        &[(small, REQUEST), (large, 8 * REQUEST)],
+        &[],
+        4000,
+    );
     let ratio = served[&small] as f64 / served[&large] as f64;
     assert!((0.95..1.05).contains(&ratio), "{ratio}");
 }
@@ -64,7 +72,12 @@ fn contributors_get_twelve_times_as_much_and_strangers_still_some() {
     let mut uploader = one_at_a_time();
     let (giver, stranger) = (peer(1), peer(2));
     uploader.received_from(at(1), giver, 10 * REQUEST);
-    let served = serve(&mut uploader, &[(giver, REQUEST), (stranger, REQUEST)], &[giver], 1300);
+    let served = serve(
+        &mut uploader,
+        &[(giver, REQUEST), (stranger, REQUEST)],
+        &[giver],
+        1300,
+    );
     assert_eq!(served[&giver] / served[&stranger], 12);
 }
 
@@ -81,7 +94,11 @@ fn contacts_get_half_among_any_crowd() {
     peers.push((contact, REQUEST));
     let served = serve(&mut uploader, &peers, &givers, 20_000);
     let all: u64 = served.values().sum();
-    assert!(served[&contact] * 100 >= all * 48, "{} of {all}", served[&contact]);
+    assert!(
+        served[&contact] * 100 >= all * 48,
+        "{} of {all}",
+        served[&contact]
+    );
     assert!(served.len() == 101, "somebody starved");
 }
 
@@ -132,17 +149,110 @@ fn slots_are_filled_and_one_peer_leaves_some_to_others() {
 }
 
 #[test]
+fn each_thing_is_sent_once_before_any_is_sent_twice() {
+    let mut uploader = one_at_a_time();
+    for n in 0..20_u8 {
+        for piece in 0..10_u64 {
+            let ticket = u64::from(n) * 10 + piece;
+            uploader
+                .enqueue_keyed(at(0), peer(n), ticket, REQUEST, piece)
+                .unwrap();
+        }
+    }
+    let mut first = Vec::new();
+    for _ in 0..10 {
+        let grant = uploader.poll(at(0)).unwrap();
+        first.push(grant.ticket % 10);
+        uploader.finished(at(0), grant.ticket, REQUEST);
+    }
+    first.sort_unstable();
+    assert_eq!(first, (0..10).collect::<Vec<_>>());
+    for _ in 10..200 {
+        let grant = uploader.poll(at(0)).unwrap();
+        uploader.finished(at(0), grant.ticket, REQUEST);
+    }
+    assert_eq!(uploader.poll(at(0)), None);
+}
+
+#[test]
+fn who_asks_for_old_things_does_not_starve() {
+    let mut uploader = one_at_a_time();
+    uploader
+        .enqueue_keyed(at(0), peer(0), 0, REQUEST, 0)
+        .unwrap();
+    let grant = uploader.poll(at(0)).unwrap();
+    uploader.finished(at(0), grant.ticket, REQUEST);
+    uploader
+        .enqueue_keyed(at(0), peer(0), 1, REQUEST, 0)
+        .unwrap();
+    for n in 2..1000 {
+        uploader
+            .enqueue_keyed(at(0), peer(1), n, REQUEST, n)
+            .unwrap();
+        let grant = uploader.poll(at(0)).unwrap();
+        uploader.finished(at(0), grant.ticket, REQUEST);
+        if grant.ticket == 1 {
+            assert!(n < 50);
+            return;
+        }
+    }
+    panic!("starved");
+}
+
+#[test]
+fn what_was_not_sent_as_a_whole_counts_as_new() {
+    let config = UploaderConfig {
+        slots: 1,
+        max_keys: 2,
+        ..UploaderConfig::default()
+    };
+    let mut uploader = Uploader::new(config);
+    uploader
+        .enqueue_keyed(at(0), peer(0), 0, REQUEST, 7)
+        .unwrap();
+    uploader
+        .enqueue_keyed(at(0), peer(1), 1, REQUEST, 8)
+        .unwrap();
+    uploader
+        .enqueue_keyed(at(0), peer(2), 2, REQUEST, 7)
+        .unwrap();
+    assert_eq!(uploader.poll(at(0)).unwrap().ticket, 0);
+    uploader.abandon(0);
+    let rest: Vec<u64> = std::iter::from_fn(|| {
+        let ticket = uploader.poll(at(0))?.ticket;
+        uploader.finished(at(0), ticket, REQUEST);
+        Some(ticket)
+    })
+    .collect();
+    assert_eq!(rest, [1, 2]);
+    assert!(!uploader.novelty.any_waits());
+}
+
+#[test]
 fn queues_are_bounded() {
-    let config = UploaderConfig { queue_per_peer: 2, queue_total: 3, ..UploaderConfig::default() };
+    let config = UploaderConfig {
+        queue_per_peer: 2,
+        queue_total: 3,
+        ..UploaderConfig::default()
+    };
     let mut uploader = Uploader::new(config);
     let contact = peer(9);
     uploader.set_contact(contact, true);
     assert_eq!(uploader.enqueue(at(0), peer(1), 1, 1), Ok(()));
-    assert_eq!(uploader.enqueue(at(0), peer(1), 1, 1), Err(QueueFull::Ticket(1)));
+    assert_eq!(
+        uploader.enqueue(at(0), peer(1), 1, 1),
+        Err(QueueFull::Ticket(1))
+    );
     assert_eq!(uploader.enqueue(at(0), peer(1), 2, 1), Ok(()));
-    assert_eq!(uploader.enqueue(at(0), peer(1), 3, 1), Err(QueueFull::Peer(2)));
+    assert_eq!(
+        uploader.enqueue(at(0), peer(1), 3, 1),
+        Err(QueueFull::Peer(2))
+    );
     assert_eq!(uploader.enqueue(at(0), peer(2), 3, 1), Ok(()));
-    assert_eq!(uploader.enqueue(at(0), peer(2), 4, 1), Err(QueueFull::Total(3)));
+    assert_eq!(
+        uploader.enqueue(at(0), peer(2), 4, 1),
+        Err(QueueFull::Total(3))
+    );
     assert_eq!(uploader.enqueue(at(0), contact, 4, 1), Ok(()));
     uploader.abandon(2);
     assert_eq!(uploader.enqueue(at(0), peer(2), 5, 1), Ok(()));
@@ -150,13 +260,20 @@ fn queues_are_bounded() {
 
 #[test]
 fn accounts_are_bounded() {
-    let config = UploaderConfig { max_peers: 10, ..UploaderConfig::default() };
+    let config = UploaderConfig {
+        max_peers: 10,
+        ..UploaderConfig::default()
+    };
     let mut uploader = Uploader::new(config);
     uploader.set_contact(peer(0), true);
     for seed in 1..100 {
         uploader.received_from(at(u64::from(seed)), peer(seed), 1);
     }
-    let kept: Vec<PeerId> = uploader.reports(at(0)).iter().map(|report| report.peer).collect();
+    let kept: Vec<PeerId> = uploader
+        .reports(at(0))
+        .iter()
+        .map(|report| report.peer)
+        .collect();
     assert_eq!(kept.len(), 10);
     assert!(kept.contains(&peer(0)) && kept.contains(&peer(99)) && !kept.contains(&peer(1)));
 }
@@ -164,6 +281,7 @@ fn accounts_are_bounded() {
 #[derive(Clone, Debug)]
 enum Op {
     Enqueue(u8, u64),
+    EnqueueKeyed(u8, u64),
     Poll,
     Finish(prop::sample::Index, bool),
     Abandon(prop::sample::Index),
@@ -174,6 +292,7 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => (0..6_u8, 0..20_000_000_u64).prop_map(|(peer, bytes)| Op::Enqueue(peer, bytes)),
+        2 => (0..6_u8, 0..9_u64).prop_map(|(peer, key)| Op::EnqueueKeyed(peer, key)),
         3 => Just(Op::Poll),
         2 => (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(i, all)| Op::Finish(i, all)),
         1 => any::<prop::sample::Index>().prop_map(Op::Abandon),
@@ -186,7 +305,7 @@ proptest! {
     /// Whatever happens: slots are kept, waiting requests are granted as long as there is a slot, nothing is granted twice.
     #[test]
     fn books_agree(ops in proptest::collection::vec(op(), 0..200)) {
-        let config = UploaderConfig { slots: 3, queue_per_peer: 8, ..UploaderConfig::default() };
+        let config = UploaderConfig { slots: 3, queue_per_peer: 8, max_keys: 5, ..Default::default() };
         let mut uploader = Uploader::new(config);
         let mut waiting: Vec<u64> = Vec::new();
         let mut granted: Vec<(u64, u64)> = Vec::new();
@@ -199,6 +318,13 @@ proptest! {
                     if uploader.enqueue(now, peers[who as usize], ticket, bytes).is_ok() {
                         waiting.push(ticket);
                         sizes.insert(ticket, bytes);
+                    }
+                }
+                Op::EnqueueKeyed(who, key) => {
+                    let peer = peers[who as usize];
+                    if uploader.enqueue_keyed(now, peer, ticket, 9_000_000, key).is_ok() {
+                        waiting.push(ticket);
+                        sizes.insert(ticket, 9_000_000);
                     }
                 }
                 Op::Poll => {
@@ -224,6 +350,12 @@ proptest! {
             }
             prop_assert_eq!(uploader.waiting(), waiting.len());
             prop_assert_eq!(uploader.serving(), granted.len());
+            let novel: std::collections::BTreeSet<u64> = waiting
+                .iter()
+                .filter_map(|ticket| uploader.tickets[ticket].key)
+                .filter(|key| uploader.novelty.is_novel(*key))
+                .collect();
+            prop_assert_eq!(uploader.novelty.any_waits(), !novel.is_empty());
             prop_assert_eq!(uploader.in_ring.iter().sum::<u64>() as usize, uploader.ring.len());
         }
     }

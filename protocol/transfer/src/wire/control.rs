@@ -102,6 +102,8 @@ pub enum RejectReason {
     Banned,
     /// The root isn't for the requester.
     Private,
+    /// It had the root, and the file isn't what it was.
+    Changed,
 }
 
 /// More pieces.

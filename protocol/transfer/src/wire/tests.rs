@@ -110,7 +110,9 @@ fn bulk_examples() -> Vec<(&'static str, bulk::Message)> {
 /// The hex that the specification gives for a vector.
 fn vector(name: &str) -> &'static str {
     let start = format!("{name}: ");
-    SPEC.lines().find_map(|line| line.strip_prefix(start.as_str())).unwrap_or_default()
+    SPEC.lines()
+        .find_map(|line| line.strip_prefix(start.as_str()))
+        .unwrap_or_default()
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! A small world for one planner: sources with a rate, a latency and bad habits, in steps of a few milliseconds.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses a part of it"
+)]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
@@ -136,7 +140,11 @@ impl World {
     pub fn run(&mut self, limit: Duration) -> Duration {
         let end = self.now + u64::try_from(limit.as_micros()).unwrap();
         while self.completed.is_none() {
-            assert!(self.now < end, "not complete after {limit:?}: {:?}", self.describe());
+            assert!(
+                self.now < end,
+                "not complete after {limit:?}: {:?}",
+                self.describe()
+            );
             self.step();
         }
         Duration::from_micros(self.completed.unwrap())
@@ -150,9 +158,14 @@ impl World {
     }
 
     fn describe(&self) -> String {
-        let (progress, waiting) =
-            (self.planner.progress(self.time()), self.planner.waiting(self.time()));
-        format!("{progress:?}\n{waiting:?}\n{:#?}", self.planner.sources(self.time()))
+        let (progress, waiting) = (
+            self.planner.progress(self.time()),
+            self.planner.waiting(self.time()),
+        );
+        format!(
+            "{progress:?}\n{waiting:?}\n{:#?}",
+            self.planner.sources(self.time())
+        )
     }
 
     pub fn give(&mut self, input: Input) {
@@ -168,15 +181,27 @@ impl World {
 
     fn act(&mut self, output: Output) {
         match output {
-            Output::Request { source, request, pieces, bytes } => {
-                let size: u64 = pieces.iter().map(|piece| self.layout.piece(*piece).bytes).sum();
+            Output::Request {
+                source,
+                request,
+                pieces,
+                bytes,
+            } => {
+                let size: u64 = pieces
+                    .iter()
+                    .map(|piece| self.layout.piece(*piece).bytes)
+                    .sum();
                 assert_eq!(size, bytes);
                 assert!(!pieces.is_empty());
                 let distinct: BTreeSet<_> = pieces.iter().collect();
                 assert_eq!(distinct.len(), pieces.len());
-                self.requests.push((self.now, source, pieces.clone(), bytes));
+                self.requests
+                    .push((self.now, source, pieces.clone(), bytes));
                 let server = self.servers.get_mut(&source).unwrap();
-                assert!(server.joined && !server.gone, "asked a source that isn't there");
+                assert!(
+                    server.joined && !server.gone,
+                    "asked a source that isn't there"
+                );
                 let starts = self.now + server.habit.latency_micros;
                 server.queue.push_back(Asked {
                     request,
@@ -189,7 +214,11 @@ impl World {
             Output::Cancel { source, request } => {
                 self.cancels += 1;
                 if let Some(server) = self.servers.get_mut(&source) {
-                    for asked in server.queue.iter_mut().filter(|asked| asked.request == request) {
+                    for asked in server
+                        .queue
+                        .iter_mut()
+                        .filter(|asked| asked.request == request)
+                    {
                         asked.cancelled = true;
                     }
                 }
@@ -212,7 +241,11 @@ impl World {
             self.come_and_go(id);
             self.serve(id);
         }
-        if self.planner.poll_timeout().is_some_and(|due| due <= self.time()) {
+        if self
+            .planner
+            .poll_timeout()
+            .is_some_and(|due| due <= self.time())
+        {
             self.planner.handle(self.time(), Input::Timeout);
         }
         self.drain();
@@ -248,14 +281,24 @@ impl World {
     fn serve(&mut self, id: SourceId) {
         let now = self.now;
         let server = self.servers.get_mut(&id).unwrap();
-        let silent = server.habit.silent.as_ref().is_some_and(|times| times.contains(&now));
+        let silent = server
+            .habit
+            .silent
+            .as_ref()
+            .is_some_and(|times| times.contains(&now));
         if !server.joined || server.gone || silent {
             return;
         }
-        server.queue.retain(|asked| !asked.cancelled || asked.sent_of_piece > 0);
+        server
+            .queue
+            .retain(|asked| !asked.cancelled || asked.sent_of_piece > 0);
         if server.queue.len() > server.habit.max_requests {
             let refused = server.queue.pop_back().unwrap().request;
-            self.give(Input::RequestFailed { source: id, request: refused, failure: Failure::Busy });
+            self.give(Input::RequestFailed {
+                source: id,
+                request: refused,
+                failure: Failure::Busy,
+            });
             return;
         }
         if server.queue.front().is_none_or(|asked| asked.starts > now) {
@@ -273,15 +316,30 @@ impl World {
             return false;
         }
         let credit = server.credit;
-        let Some(asked) = server.queue.front_mut().filter(|asked| asked.starts <= self.now) else {
+        let Some(asked) = server
+            .queue
+            .front_mut()
+            .filter(|asked| asked.starts <= self.now)
+        else {
             return false;
         };
         let request = asked.request;
-        let Some(piece) = asked.pieces.front().copied() else { unreachable!() };
-        if server.habit.lacks.as_ref().is_some_and(|lacks| lacks.contains(&piece)) {
+        let Some(piece) = asked.pieces.front().copied() else {
+            unreachable!()
+        };
+        if server
+            .habit
+            .lacks
+            .as_ref()
+            .is_some_and(|lacks| lacks.contains(&piece))
+        {
             server.queue.pop_front();
             let failure = Failure::Unavailable { piece };
-            self.give(Input::RequestFailed { source: id, request, failure });
+            self.give(Input::RequestFailed {
+                source: id,
+                request,
+                failure,
+            });
             return true;
         }
         let left = self.layout.piece(piece).bytes - asked.sent_of_piece;
@@ -293,7 +351,11 @@ impl World {
         asked.sent_of_piece += bytes;
         self.sent_bytes += bytes;
         let whole = bytes == left;
-        self.give(Input::Received { source: id, request, bytes });
+        self.give(Input::Received {
+            source: id,
+            request,
+            bytes,
+        });
         if whole {
             self.piece_sent(id, request, piece);
         }
@@ -305,14 +367,26 @@ impl World {
         server.verified += 1;
         if server.habit.lies_at == Some(server.verified) {
             let failure = Failure::BadData { piece };
-            self.give(Input::RequestFailed { source: id, request, failure });
+            self.give(Input::RequestFailed {
+                source: id,
+                request,
+                failure,
+            });
             return;
         }
         self.arrivals.entry(piece).or_default().push(self.now);
         self.firsts += u32::from(!self.planner.have().contains(piece));
-        self.give(Input::PieceVerified { source: id, request, piece });
+        self.give(Input::PieceVerified {
+            source: id,
+            request,
+            piece,
+        });
         let server = self.servers.get_mut(&id).unwrap();
-        let Some(asked) = server.queue.iter_mut().find(|asked| asked.request == request) else {
+        let Some(asked) = server
+            .queue
+            .iter_mut()
+            .find(|asked| asked.request == request)
+        else {
             return;
         };
         asked.pieces.pop_front();
@@ -321,7 +395,10 @@ impl World {
             let done = asked.pieces.is_empty();
             server.queue.retain(|asked| asked.request != request);
             if done {
-                self.give(Input::RequestDone { source: id, request });
+                self.give(Input::RequestDone {
+                    source: id,
+                    request,
+                });
             }
         }
     }
@@ -332,15 +409,25 @@ impl World {
     }
 
     pub fn last_request_to(&self, id: SourceId) -> Option<u64> {
-        self.requests.iter().rev().find(|request| request.1 == id).map(|request| request.0)
+        self.requests
+            .iter()
+            .rev()
+            .find(|request| request.1 == id)
+            .map(|request| request.0)
     }
 
     pub fn first_request_to(&self, id: SourceId) -> Option<u64> {
-        self.requests.iter().find(|request| request.1 == id).map(|request| request.0)
+        self.requests
+            .iter()
+            .find(|request| request.1 == id)
+            .map(|request| request.0)
     }
 
     /// Requests to a source in a stretch of time.
     pub fn requests_to(&self, id: SourceId, times: Range<u64>) -> usize {
-        self.requests.iter().filter(|request| request.1 == id && times.contains(&request.0)).count()
+        self.requests
+            .iter()
+            .filter(|request| request.1 == id && times.contains(&request.0))
+            .count()
     }
 }
