@@ -82,7 +82,7 @@ pub struct PeerStatus {
     pub agent: Option<String>,
     /// Whether this node refuses it.
     pub banned: bool,
-    /// Why.
+    /// Why; or, of a peer that is not refused, what is odd about it.
     pub reason: Option<String>,
 }
 

@@ -37,12 +37,13 @@ pub(crate) async fn run(app: &App, args: &Demo) -> Outcome {
     };
     match played {
         Ok(summary) => {
+            let printed = summary.print(app);
             if args.keep {
                 app.output.note(&format!("kept {}", home.keep().display()));
             } else {
                 clear(app, home);
             }
-            summary.print(app)
+            printed
         }
         Err(error) if app.stop.is_cancelled() => {
             clear(app, home);

@@ -2,6 +2,7 @@
 
 use potluck_transfer::wire::{PREFIX_BYTES, WireError, frame_len};
 use std::io;
+use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Reads one frame of at most `max` bytes. `Ok(None)` is a clean end between frames.
@@ -22,11 +23,22 @@ where
         }
         filled += n;
     }
-    let len = frame_len(prefix, max)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+    let len = frame_len(prefix, max).map_err(malformed)?;
     let mut body = vec![0; len];
     reader.read_exact(&mut body).await?;
     Ok(Some(body))
+}
+
+/// What a peer sent is not a message.
+pub(crate) fn malformed(error: WireError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+/// How a peer broke the protocol, if that is why reading ended; `None` when it may have been the
+/// network.
+pub(crate) fn breach(error: &io::Error) -> Option<String> {
+    let wrong = error.get_ref()?.downcast_ref::<WireError>()?;
+    Some(format!("broke the protocol: {wrong}"))
 }
 
 /// Writes one encoded frame, prefix included, and flushes it.
@@ -43,9 +55,46 @@ pub(crate) fn unsendable(error: &WireError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, error.to_string())
 }
 
+/// What is said of a peer that does not let up.
+pub(crate) const FLOOD: &str = "flooded this node with messages";
+/// Messages that may come at once. The longest honest list of ranges takes 128.
+const BURST: u32 = 1024;
+/// Messages a second that may come on and on. An honest provider gathers its news for 50 ms.
+const STEADY: u32 = 100;
+
+/// Bears with so many messages and no more.
+pub(crate) struct Patience {
+    left: u32,
+    since: Instant,
+}
+
+impl Patience {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            left: BURST,
+            since: now,
+        }
+    }
+
+    /// Whether one more message is in order.
+    pub(crate) fn allows(&mut self, now: Instant) -> bool {
+        let millis = now.saturating_duration_since(self.since).as_millis();
+        let earned = millis * u128::from(STEADY) / 1000;
+        if earned > 0 {
+            let earned = u32::try_from(earned).unwrap_or(BURST);
+            self.left = self.left.saturating_add(earned).min(BURST);
+            self.since = now;
+        }
+        let allowed = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        allowed
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[tokio::test]
     async fn frames_round_trip_and_end_cleanly() {
@@ -61,10 +110,29 @@ mod tests {
     #[tokio::test]
     async fn an_oversized_or_torn_frame_is_an_error() {
         let mut oversized: &[u8] = &[0, 1, 0, 0, 7];
-        assert!(read_frame(&mut oversized, 1024).await.is_err());
+        let error = read_frame(&mut oversized, 1024).await.unwrap_err();
+        assert_eq!(
+            breach(&error).unwrap(),
+            "broke the protocol: frame of 65536 bytes, limit 1024"
+        );
         let mut torn: &[u8] = &[0, 0, 0, 9, 1, 2];
-        assert!(read_frame(&mut torn, 1024).await.is_err());
+        let error = read_frame(&mut torn, 1024).await.unwrap_err();
+        assert_eq!(breach(&error), None);
         let mut half_prefix: &[u8] = &[0, 0];
         assert!(read_frame(&mut half_prefix, 1024).await.is_err());
+    }
+
+    #[test]
+    fn a_burst_is_borne_and_a_flood_is_not() {
+        let mut now = Instant::now();
+        let mut patience = Patience::new(now);
+        for _ in 0..BURST {
+            assert!(patience.allows(now));
+        }
+        assert!(!patience.allows(now));
+        for _ in 0..1000 {
+            now += Duration::from_millis(50);
+            assert!(patience.allows(now));
+        }
     }
 }

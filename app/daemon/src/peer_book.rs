@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 const BAN_TIME: Duration = Duration::from_secs(24 * 3600);
 /// Bans remembered at once; the oldest goes first.
 const MAX_BANS: usize = 4096;
+/// Peers that have a note at once.
+const MAX_NOTES: usize = 1024;
 /// Peers remembered for the next start.
 const MAX_KNOWN: usize = 256;
 
@@ -30,6 +32,7 @@ pub(crate) struct Known {
 #[derive(Default)]
 struct Inner {
     bans: BTreeMap<PeerId, Ban>,
+    notes: BTreeMap<PeerId, String>,
     known: BTreeMap<PeerId, Known>,
 }
 
@@ -61,6 +64,25 @@ impl PeerBook {
             reason,
             since: Instant::now(),
         });
+    }
+
+    /// Remembers what is odd about a peer that is not refused for it.
+    pub(crate) fn note(&self, peer: PeerId, what: String) {
+        let mut inner = self.lock();
+        if inner.notes.len() >= MAX_NOTES {
+            inner.notes.pop_first();
+        }
+        inner.notes.insert(peer, what);
+    }
+
+    /// What is odd about a peer is over.
+    pub(crate) fn clear_note(&self, peer: &PeerId) {
+        self.lock().notes.remove(peer);
+    }
+
+    /// All notes, for `status`.
+    pub(crate) fn notes(&self) -> BTreeMap<PeerId, String> {
+        self.lock().notes.clone()
     }
 
     /// Why a peer is refused, if it is.

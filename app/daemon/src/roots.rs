@@ -6,8 +6,8 @@ use crate::swarms::Update;
 use potluck_api::{
     ErrorBody, Origin, Problem, RemoveResponse, RootList, RootSummary, TransferStatus,
 };
-use potluck_content::{Address, Link};
-use potluck_store::{PartialInfo, Root, What};
+use potluck_content::{Address, Entry, Link, Node};
+use potluck_store::{Fault, PartialInfo, Root, Store, What};
 use std::sync::Arc;
 
 /// Addresses in a link; more make it long without making it better.
@@ -70,13 +70,7 @@ fn partial(info: &PartialInfo) -> TransferStatus {
 async fn summary(ctx: &Arc<Context>, root: Root) -> Result<RootSummary, ErrorBody> {
     let address = root.address;
     let available_bytes = ctx
-        .blocking(move |store| {
-            let layout = store.layout(&address)?;
-            let available = store.available(&address)?;
-            Ok(layout
-                .zip(available)
-                .map_or(0, |(layout, have)| layout.bytes_of(&have)))
-        })
+        .blocking(move |store| available_bytes(store, &address))
         .await
         .ok_or_else(errors::stopping)?
         .map_err(|fault| errors::fault(&fault))?;
@@ -96,6 +90,33 @@ async fn summary(ctx: &Arc<Context>, root: Root) -> Result<RootSummary, ErrorBod
         origin: origin(&root.origin),
         created: root.created_unix,
     })
+}
+
+/// Bytes that can be provided. Equal files are one blob, and yet each counts.
+fn available_bytes(store: &Store, root: &Address) -> Result<u64, Fault> {
+    let Some((layout, have)) = store.layout(root)?.zip(store.available(root)?) else {
+        return Ok(0);
+    };
+    let Some(manifest) = store.manifest(root)? else {
+        return Ok(layout.bytes_of(&have));
+    };
+    if have.is_full() {
+        return Ok(manifest.total_bytes());
+    }
+    let of_entry = |entry: &Entry| -> u64 {
+        let Node::File { hash, .. } = entry.node else {
+            return 0;
+        };
+        let pieces = layout
+            .find_blob(&hash)
+            .map(|blob| layout.pieces_of_blob(blob));
+        let here = pieces
+            .into_iter()
+            .flatten()
+            .filter(|piece| have.contains(*piece));
+        here.map(|piece| layout.piece(piece).bytes).sum()
+    };
+    Ok(manifest.entries().iter().map(of_entry).sum())
 }
 
 fn origin(origin: &potluck_store::Origin) -> Origin {

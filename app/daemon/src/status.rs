@@ -73,10 +73,11 @@ fn limits(ctx: &Context) -> Limits {
 
 fn peers(ctx: &Context, connected: &[PeerInfo]) -> Vec<PeerStatus> {
     let mut bans: BTreeMap<_, _> = ctx.book.bans().into_iter().collect();
+    let mut notes = ctx.book.notes();
     let mut peers: Vec<PeerStatus> = connected
         .iter()
         .map(|info| {
-            let reason = bans.remove(&info.peer);
+            let ban = bans.remove(&info.peer);
             PeerStatus {
                 id: info.peer.to_string(),
                 address: info.addresses.first().map(ToString::to_string),
@@ -85,8 +86,8 @@ fn peers(ctx: &Context, connected: &[PeerInfo]) -> Vec<PeerStatus> {
                 rates: ctx.rates.peer(&info.peer, info.traffic),
                 rtt_ms: info.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
                 agent: info.agent.clone(),
-                banned: reason.is_some(),
-                reason,
+                banned: ban.is_some(),
+                reason: ban.or_else(|| notes.remove(&info.peer)),
             }
         })
         .collect();

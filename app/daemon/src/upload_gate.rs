@@ -6,6 +6,11 @@ use potluck_transfer::{Uploader, UploaderConfig};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+/// Bytes that may be held in memory for peers that are slow to take them. Beyond, the one that has
+/// been slow for longest is given up.
+const MAX_SLOW_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Grants turns to upload; one for each node.
 #[derive(Clone)]
@@ -18,6 +23,23 @@ struct Inner {
     uploader: Uploader,
     waiting: BTreeMap<u64, oneshot::Sender<()>>,
     next_ticket: u64,
+    /// In the order in which they became slow.
+    slow: BTreeMap<u64, (u64, CancellationToken)>,
+    slow_bytes: u64,
+}
+
+impl Inner {
+    fn ticket(&mut self) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        ticket
+    }
+
+    fn no_longer_slow(&mut self, id: u64) {
+        if let Some((held, _)) = self.slow.remove(&id) {
+            self.slow_bytes -= held;
+        }
+    }
 }
 
 /// The peer has more requests waiting than one peer may have.
@@ -30,6 +52,8 @@ impl UploadGate {
             uploader: Uploader::new(config),
             waiting: BTreeMap::new(),
             next_ticket: 0,
+            slow: BTreeMap::new(),
+            slow_bytes: 0,
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -45,8 +69,7 @@ impl UploadGate {
     pub(crate) async fn turn(&self, peer: PeerId, bytes: u64) -> Result<Turn, QueueFull> {
         let (granted, ticket) = {
             let mut inner = self.lock();
-            let ticket = inner.next_ticket;
-            inner.next_ticket += 1;
+            let ticket = inner.ticket();
             let now = self.clock.now();
             inner
                 .uploader
@@ -59,7 +82,9 @@ impl UploadGate {
         // Made before the wait, so that a lane that gives up also gives its place back.
         let turn = Turn {
             gate: self.clone(),
-            ticket,
+            peer,
+            bytes,
+            ticket: Some(ticket),
             sent: 0,
         };
         self.grant();
@@ -88,7 +113,10 @@ impl UploadGate {
 /// A turn to upload; dropping it passes the turn on.
 pub(crate) struct Turn {
     gate: UploadGate,
-    ticket: u64,
+    peer: PeerId,
+    bytes: u64,
+    /// `None` while others go first.
+    ticket: Option<u64>,
     sent: u64,
 }
 
@@ -97,19 +125,122 @@ impl Turn {
     pub(crate) fn sent(&mut self, bytes: u64) {
         self.sent += bytes;
     }
+
+    /// Lets others go first, because the peer is slow to take what it asked for. `held` bytes stay
+    /// in memory for it meanwhile.
+    pub(crate) fn pass(&mut self, held: u64) -> Slow {
+        self.end();
+        let mut inner = self.gate.lock();
+        let id = inner.ticket();
+        let token = CancellationToken::new();
+        inner.slow.insert(id, (held, token.clone()));
+        inner.slow_bytes += held;
+        while inner.slow_bytes > MAX_SLOW_BYTES
+            && let Some((_, (held, longest))) = inner.slow.pop_first()
+        {
+            inner.slow_bytes -= held;
+            longest.cancel();
+        }
+        drop(inner);
+        Slow {
+            gate: self.gate.clone(),
+            id,
+            token,
+        }
+    }
+
+    /// Waits for a turn again after [`Turn::pass`]. When too many wait, it goes on without one:
+    /// what was begun has to be ended.
+    pub(crate) async fn resume(&mut self) {
+        let left = self.bytes.saturating_sub(self.sent);
+        if let Ok(turn) = self.gate.turn(self.peer, left).await {
+            *self = turn;
+        }
+    }
+
+    fn end(&mut self) {
+        let Some(ticket) = self.ticket.take() else {
+            return;
+        };
+        {
+            let mut inner = self.gate.lock();
+            let now = self.gate.clock.now();
+            if inner.waiting.remove(&ticket).is_some() {
+                inner.uploader.abandon(ticket);
+            } else {
+                inner.uploader.finished(now, ticket, self.sent);
+            }
+        }
+        self.gate.grant();
+    }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        {
-            let mut inner = self.gate.lock();
-            let now = self.gate.clock.now();
-            if inner.waiting.remove(&self.ticket).is_some() {
-                inner.uploader.abandon(self.ticket);
-            } else {
-                inner.uploader.finished(now, self.ticket, self.sent);
-            }
+        self.end();
+    }
+}
+
+/// A peer that is slow to take what it asked for.
+pub(crate) struct Slow {
+    gate: UploadGate,
+    id: u64,
+    token: CancellationToken,
+}
+
+impl Slow {
+    /// Returns when this peer has to be given up, for the sake of others.
+    pub(crate) async fn given_up(&self) {
+        self.token.cancelled().await;
+    }
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        self.gate.lock().no_longer_slow(self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use potluck_identity::NodeKey;
+
+    fn gate() -> (UploadGate, PeerId) {
+        let config = UploaderConfig {
+            slots: 1,
+            ..UploaderConfig::default()
+        };
+        let gate = UploadGate::new(config, Clock::start());
+        (gate, NodeKey::from_seed([1; 32]).peer_id())
+    }
+
+    #[tokio::test]
+    async fn who_is_slow_lets_others_go_first() {
+        let (gate, peer) = gate();
+        let mut slow = gate.turn(peer, 1000).await.unwrap();
+        let other = tokio::spawn({
+            let gate = gate.clone();
+            async move { gate.turn(peer, 1000).await.is_ok() }
+        });
+        tokio::task::yield_now().await;
+        assert!(!other.is_finished());
+        let passed = slow.pass(1000);
+        assert!(other.await.unwrap());
+        drop(passed);
+        slow.resume().await;
+        assert!(gate.lock().slow.is_empty() && gate.lock().slow_bytes == 0);
+    }
+
+    #[tokio::test]
+    async fn who_was_slow_for_longest_is_given_up() {
+        let (gate, peer) = gate();
+        let mut slow = Vec::new();
+        for _ in 0..5 {
+            let mut turn = gate.turn(peer, 1000).await.unwrap();
+            slow.push(turn.pass(MAX_SLOW_BYTES / 4));
         }
-        self.gate.grant();
+        let given_up: Vec<bool> = slow.iter().map(|slow| slow.token.is_cancelled()).collect();
+        assert_eq!(given_up, [true, false, false, false, false]);
     }
 }

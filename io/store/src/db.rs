@@ -77,7 +77,7 @@ impl Db {
             slot,
         };
         db.reopen(0)?;
-        db.write(|transaction| tables::create_all(transaction))?;
+        db.write(tables::create_all)?;
         Ok(db)
     }
 

@@ -31,7 +31,7 @@ impl Store {
             }
             Ok(found)
         })?;
-        found.sort_by(|a, b| b.last_seen_unix.cmp(&a.last_seen_unix));
+        found.sort_by_key(|peer| std::cmp::Reverse(peer.last_seen_unix));
         Ok(found)
     }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use potluck_content::{Hash, PieceSet};
-use redb::{ReadTransaction, ReadableTable};
+use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use crate::MAX_PROBLEMS_LISTED;
 use crate::db::DbError;
@@ -27,48 +27,43 @@ pub(crate) struct Noticed {
 }
 
 impl Inner {
-    /// Records a problem, and that its pieces are not available if no other file of the root is left
+    /// Records problems, and that their pieces are not available if no other file of the root is left
     /// that should hold them.
-    pub(crate) fn notice(&self, noticed: &Noticed) -> Result<(), Fault> {
-        let path = match &noticed.place {
-            PlaceRecord::Owned => sys::path_to_bytes(&self.blob_path(&noticed.hash)),
-            PlaceRecord::Path(path) => path.clone(),
-        };
-        let shown = sys::bytes_to_path(&path);
-        tracing::warn!(path = %shown.display(), "a shared file {}", noticed.what);
-        let bad = self.pieces_of(noticed)?;
-        let record = ProblemRecord {
-            hash: noticed.hash,
-            what: noticed.what,
-            path,
-        };
+    pub(crate) fn notice(&self, all: &[Noticed]) -> Result<(), Fault> {
+        let mut found = Vec::with_capacity(all.len());
+        for noticed in all {
+            let path = match &noticed.place {
+                PlaceRecord::Owned => sys::path_to_bytes(&self.blob_path(&noticed.hash)),
+                PlaceRecord::Path(path) => path.clone(),
+            };
+            let shown = sys::bytes_to_path(&path);
+            tracing::warn!(path = %shown.display(), "a file of a share {}", noticed.what);
+            let record = ProblemRecord {
+                hash: noticed.hash,
+                what: noticed.what,
+                path,
+            };
+            found.push((noticed, record, self.pieces_of(noticed)?));
+        }
         self.db.write(|transaction| {
-            let mut problems = transaction.open_table(tables::PROBLEMS)?;
-            let key = tables::problem_key(noticed.number, noticed.entry);
-            problems.insert(&key, record.encode().as_slice())?;
-            let Some(bad) = &bad else { return Ok(()) };
-            let places = transaction.open_table(tables::PLACES)?;
-            let first = tables::place_key(&noticed.hash, noticed.number, 0);
-            let last = tables::place_key(&noticed.hash, noticed.number, u32::MAX);
-            for item in places.range::<&tables::PlaceKey>(&first..=&last)? {
-                let (number, entry) = tables::place_owner(item?.0.value());
-                if problems.get(&tables::problem_key(number, entry))?.is_none() {
-                    return Ok(());
+            for (noticed, record, _) in &found {
+                let mut problems = transaction.open_table(tables::PROBLEMS)?;
+                let key = tables::problem_key(noticed.number, noticed.entry);
+                problems.insert(&key, record.encode().as_slice())?;
+            }
+            for (noticed, _, bad) in &found {
+                if let Some((pieces, bad)) = bad
+                    && !has_other_place(transaction, noticed)?
+                {
+                    add_bad(transaction, noticed.number, *pieces, bad.clone())?;
                 }
             }
-            let mut table = transaction.open_table(tables::BAD)?;
-            let mut all = match table.get(noticed.number)? {
-                Some(value) => decode_bad(bad.len(), value.value())?,
-                None => PieceSet::new(bad.len()),
-            };
-            all.union_with(bad);
-            table.insert(noticed.number, all.to_bytes().as_slice())?;
             Ok(())
         })
     }
 
-    /// The pieces of the root that a problem touches.
-    fn pieces_of(&self, noticed: &Noticed) -> Result<Option<PieceSet>, Fault> {
+    /// The pieces of the root that a problem touches, after the number of all its pieces.
+    fn pieces_of(&self, noticed: &Noticed) -> Result<Option<(u32, Range<u32>)>, Fault> {
         let Some(address) = self.address_of_number(noticed.number)? else {
             return Ok(None);
         };
@@ -83,10 +78,39 @@ impl Inner {
             What::Corrupt => layout.pieces_covering(blob, noticed.span.clone()),
             What::Changed | What::Missing | What::Unreadable => layout.pieces_of_blob(blob),
         };
-        let mut bad = PieceSet::new(layout.pieces());
-        bad.insert_range(range);
-        Ok(Some(bad))
+        Ok(Some((layout.pieces(), range)))
     }
+}
+
+/// Whether another place of the blob in the same root has no known problem.
+fn has_other_place(transaction: &WriteTransaction, noticed: &Noticed) -> Result<bool, DbError> {
+    let places = transaction.open_table(tables::PLACES)?;
+    let problems = transaction.open_table(tables::PROBLEMS)?;
+    let first = tables::place_key(&noticed.hash, noticed.number, 0);
+    let last = tables::place_key(&noticed.hash, noticed.number, u32::MAX);
+    for item in places.range::<&tables::PlaceKey>(&first..=&last)? {
+        let (number, entry) = tables::place_owner(item?.0.value());
+        if problems.get(&tables::problem_key(number, entry))?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn add_bad(
+    transaction: &WriteTransaction,
+    number: u64,
+    pieces: u32,
+    bad: Range<u32>,
+) -> Result<(), DbError> {
+    let mut table = transaction.open_table(tables::BAD)?;
+    let mut all = match table.get(number)? {
+        Some(value) => decode_bad(pieces, value.value())?,
+        None => PieceSet::new(pieces),
+    };
+    all.insert_range(bad);
+    table.insert(number, all.to_bytes().as_slice())?;
+    Ok(())
 }
 
 pub(crate) fn decode_bad(pieces: u32, bytes: &[u8]) -> Result<PieceSet, DbError> {

@@ -1,4 +1,10 @@
 //! Files that change under the store, and repair.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout
+)]
 
 mod common;
 

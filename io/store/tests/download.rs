@@ -1,4 +1,10 @@
 //! Downloads: whole, selected, interrupted, tampered with.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout
+)]
 
 mod common;
 

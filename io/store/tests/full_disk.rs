@@ -1,4 +1,10 @@
 //! Full disks: a small file system in memory is mounted for each test, which only root can do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout
+)]
 
 mod common;
 

@@ -1,4 +1,10 @@
 //! Processes that are killed at random moments: this test runs itself as a child and kills it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout
+)]
 
 mod common;
 

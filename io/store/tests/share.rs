@@ -1,4 +1,10 @@
 //! Sharing and reading.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout
+)]
 
 mod common;
 

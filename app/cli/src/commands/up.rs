@@ -63,5 +63,5 @@ pub(crate) async fn show(app: &App, client: &Client) {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

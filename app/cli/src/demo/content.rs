@@ -44,15 +44,14 @@ pub(super) fn make(root: &Path, bytes: u64) -> io::Result<Made> {
         let shelf = SHELVES[usize::try_from(index).unwrap_or(0) % SHELVES.len()];
         writer.file(&format!("{shelf}/picture {index:02}.jpg"), size)?;
     }
-    let mut step = 0;
-    for index in 0.. {
-        let left = bytes.saturating_sub(writer.bytes);
-        if left == 0 {
-            break;
-        }
-        let large = [64 * MIB, 24 * MIB, 9 * MIB, 3 * MIB + 1][step % 4];
-        step += 1;
-        writer.file(&format!("films/film {index:02}.mkv"), large.min(left))?;
+    let mut films = 0;
+    while writer.bytes < bytes {
+        let large = [64 * MIB, 24 * MIB, 9 * MIB, 3 * MIB + 1][films % 4];
+        writer.file(
+            &format!("films/film {films:02}.mkv"),
+            large.min(bytes - writer.bytes),
+        )?;
+        films += 1;
     }
     Ok(Made {
         files: writer.files,

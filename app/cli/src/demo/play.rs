@@ -8,7 +8,7 @@ use super::{compare, content};
 use crate::app::App;
 use crate::client::Client;
 use crate::failure::failed;
-use crate::ui::units::{count, duration, percent, size};
+use crate::ui::units::{clip, count, duration, percent, size};
 use potluck_api::{ErrorBody, GetEvent, GetRequest, ShareEvent, ShareRequest};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,6 +36,7 @@ pub(super) async fn play(app: &App, home: &Path, bytes: u64) -> Result<Summary, 
 
 async fn acts(view: &mut View, home: &Path, bytes: u64) -> Result<Summary, ErrorBody> {
     let original = home.join("Potluck demo");
+    view.say(&format!("making a folder of {}", size(bytes)));
     let made = make_content(&original, bytes).await?;
     view.say(&format!(
         "made {}, {}",
@@ -44,9 +45,9 @@ async fn acts(view: &mut View, home: &Path, bytes: u64) -> Result<Summary, Error
     ));
     let mut nodes = start_nodes(view, home, made.bytes).await?;
     let link = share(&nodes[0], &original).await?;
+    let shown = clip(link.split('?').next().unwrap_or_default(), 24);
     view.say(&format!(
-        "node 1 shares {} without addresses in the link",
-        clip_link(&link)
+        "node 1 shares {shown}; the link tells no addresses"
     ));
     let mut act = Act {
         view,
@@ -104,8 +105,9 @@ async fn start_nodes(view: &mut View, home: &Path, bytes: u64) -> Result<Vec<Dem
         number,
         peer: Some(&meeting),
         up: Some(rate),
-        // The late fetchers would otherwise be done before the first one is, from one another.
-        down: (number >= 4).then_some(rate),
+        // At half the rate the late fetchers leave node 2 its share of what node 1 sends, so that
+        // they are about half-way when it is done.
+        down: (number >= 4).then_some(rate / 2),
     };
     let (first, second, fourth, fifth) = tokio::try_join!(
         DemoNode::start(spec(1)),
@@ -120,14 +122,9 @@ async fn start_nodes(view: &mut View, home: &Path, bytes: u64) -> Result<Vec<Dem
             .map(|node| (node.ready.peer_id.clone(), node.number))
             .collect(),
     );
-    let pids: Vec<String> = nodes
-        .iter()
-        .map(|node| node.pid().unwrap_or_default().to_string())
-        .collect();
+    let rate = size(rate);
     view.say(&format!(
-        "5 nodes run (processes {}); 1, 2, 4 and 5 were told only of node 3, and send at most {}/s",
-        pids.join(", "),
-        size(rate),
+        "5 nodes run; 1, 2, 4, 5 know only node 3, and send at most {rate}/s"
     ));
     Ok(nodes)
 }
@@ -166,10 +163,6 @@ fn without_addresses(link: &str) -> String {
     } else {
         format!("{address}?{}", kept.join("&"))
     }
-}
-
-fn clip_link(link: &str) -> &str {
-    link.split('?').next().unwrap_or(link)
 }
 
 /// The fetchers at work.
@@ -283,7 +276,7 @@ impl Act<'_> {
             .collect();
         let at = self.view.seconds();
         self.view.shout(&format!(
-            "node 1 (process {pid}) killed: node 4 has {}, node 5 has {}; the rest goes on",
+            "node 1 (process {pid}) killed; node 4 has {}, node 5 has {}",
             percent(fetchers[1].done, fetchers[1].total),
             percent(fetchers[2].done, fetchers[2].total),
         ));

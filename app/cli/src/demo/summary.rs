@@ -81,28 +81,28 @@ impl Summary {
         let killed = self.killed.as_ref().map(|killed| killed.number);
         let headings: Vec<String> = (1..=5)
             .map(|number| {
-                let mark = if Some(number) == killed { " †" } else { "" };
-                format!(">from node {number}{mark}")
+                format!(
+                    ">{number}{}",
+                    if Some(number) == killed { " †" } else { "" }
+                )
             })
             .collect();
-        let mut all = vec![""];
+        let mut all = vec!["MiB from node"];
         all.extend(headings.iter().map(String::as_str));
-        all.extend([">together", ">time", ">rate", ">compared"]);
+        all.extend([">all", ">time", ">rate", ">compared"]);
         let mut rows = table(&all);
         for result in &self.results {
             let mut cells = vec![format!("node {}", result.number)];
-            for number in 1..=5 {
-                cells.push(match self.from(result, number) {
-                    0 => "–".to_owned(),
-                    bytes => size(bytes),
-                });
-            }
+            cells.extend((1..=5).map(|number| match self.from(result, number) {
+                0 => "–".to_owned(),
+                bytes => mebibytes(bytes),
+            }));
             let fetched = &result.fetched;
             cells.extend([
-                size(fetched.bytes),
+                mebibytes(fetched.bytes),
                 duration(fetched.seconds),
                 rate(average(fetched.bytes, fetched.seconds)),
-                format!("{} equal", size(result.equal.bytes)),
+                "equal".to_owned(),
             ]);
             rows.add_row(cells);
         }
@@ -116,7 +116,7 @@ impl Summary {
             .map(|(number, done, total)| format!("node {number} had {}", percent(*done, *total)))
             .collect();
         format!(
-            "† node {} (process {}) was killed after {}: {}",
+            "† node {} (process {}) was killed after {}:\n  {}",
             killed.number,
             killed.pid,
             duration(killed.at_seconds),
@@ -173,4 +173,10 @@ impl Summary {
             "equal": true,
         })
     }
+}
+
+/// With one digit behind the point, without the unit.
+fn mebibytes(bytes: u64) -> String {
+    let tenths = u128::from(bytes) * 10 / (1 << 20);
+    format!("{}.{}", tenths / 10, tenths % 10)
 }

@@ -4,22 +4,22 @@ use potluck_content::{Address, Hash};
 
 /// An entry, whatever it says.
 #[derive(Clone)]
-pub enum Entry {
+pub(crate) enum Entry {
     File(String, Hash, u64),
     Folder(String),
     Link(String, String),
 }
 
 /// A small file at this path.
-pub fn file(path: &str) -> Entry {
+pub(crate) fn file(path: &str) -> Entry {
     Entry::File(path.to_owned(), Hash::of(b"evil"), 4)
 }
 
-pub fn folder(path: &str) -> Entry {
+pub(crate) fn folder(path: &str) -> Entry {
     Entry::Folder(path.to_owned())
 }
 
-pub fn link(path: &str, target: &str) -> Entry {
+pub(crate) fn link(path: &str, target: &str) -> Entry {
     Entry::Link(path.to_owned(), target.to_owned())
 }
 
@@ -31,7 +31,7 @@ const MAP: u8 = 5;
 const TAG: u8 = 6;
 
 /// The head of an item of this type, in the fewest bytes.
-pub fn head(major: u8, number: u64) -> Vec<u8> {
+pub(crate) fn head(major: u8, number: u64) -> Vec<u8> {
     let bytes = number.to_be_bytes();
     let (low, from) = match number {
         0..=23 => return vec![major << 5 | bytes[7]],
@@ -79,7 +79,7 @@ fn entry(entry: &Entry) -> Vec<u8> {
 }
 
 /// What a manifest of this version starts with, given how many entries it claims.
-pub fn start(version: u64, entries: u64) -> Vec<u8> {
+pub(crate) fn start(version: u64, entries: u64) -> Vec<u8> {
     [
         head(MAP, 2),
         text("v"),
@@ -91,7 +91,7 @@ pub fn start(version: u64, entries: u64) -> Vec<u8> {
 }
 
 /// A manifest of these entries, as they come.
-pub fn manifest(entries: &[Entry]) -> Vec<u8> {
+pub(crate) fn manifest(entries: &[Entry]) -> Vec<u8> {
     let mut out = start(1, entries.len() as u64);
     for item in entries {
         out.extend(entry(item));

@@ -22,14 +22,14 @@ struct Blob {
 type Blobs = Arc<Mutex<BTreeMap<Hash, Blob>>>;
 
 /// A running provider. Dropping it stops it.
-pub struct Provider {
+pub(crate) struct Provider {
     _runtime: tokio::runtime::Runtime,
     address: Multiaddr,
     blobs: Blobs,
 }
 
 impl Provider {
-    pub fn start(seed: u8) -> Self {
+    pub(crate) fn start(seed: u8) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -59,12 +59,12 @@ impl Provider {
     }
 
     /// A link to these bytes as a folder, with the provider's address.
-    pub fn folder(&self, bytes: Vec<u8>) -> String {
+    pub(crate) fn folder(&self, bytes: Vec<u8>) -> String {
         self.link(bytes, Kind::Folder, None)
     }
 
     /// The same; of the size it tells this instead of the truth.
-    pub fn folder_that_claims(&self, bytes: Vec<u8>, size: u64) -> String {
+    pub(crate) fn folder_that_claims(&self, bytes: Vec<u8>, size: u64) -> String {
         self.link(bytes, Kind::Folder, Some(size))
     }
 

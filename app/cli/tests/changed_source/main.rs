@@ -39,9 +39,11 @@ fn assert_owner_is_told(owner: &Node, file: &Path, what: &str) {
     for command in ["ls", "status"] {
         let said = owner.run([command]).ok();
         let text = format!("{}\n{}", said.stdout, said.stderr);
-        let line = text.lines().find(|line| line.contains(name));
-        let line = line.unwrap_or_else(|| panic!("'{command}' does not name {name}: {said}"));
-        assert!(line.contains(what), "{line}");
+        let told = |line: &&str| line.starts_with(what) && line.contains(name);
+        assert!(
+            text.lines().any(|line| told(&line)),
+            "'{command}' does not tell: {said}"
+        );
     }
 }
 

@@ -11,12 +11,12 @@ const LIMIT: [&str; 2] = ["--up-limit", "2MB/s"];
 /// Fetched before the file is changed. In order, so that the middle and the end are still to come.
 const BEFORE: u64 = 1_000_000;
 
-fn begin(trio: &Trio, link: &str, out: &Path) -> Running {
+fn begin(trio: &Trio, link: &str, out: &Path, timeout: &str) -> Running {
     let run = trio.taker.run([
         "get",
         link,
         "--timeout",
-        "3",
+        timeout,
         "--sequential",
         "--json",
         "-o",
@@ -38,7 +38,7 @@ fn the_only_providers_file_changes_meanwhile() {
         write_file(&file, SIZE, 8);
         let link = trio.owner.share(&file);
         let out = trio.scratch.path(&format!("{spoil:?}.out"));
-        let get = begin(&trio, &link, &out);
+        let get = begin(&trio, &link, &out, "3");
         spoil.apply(&file);
         let finished = get.finish();
         assert_right_or_absent(finished.code, &original, &out);
@@ -74,9 +74,9 @@ fn the_download_completes_from_another_provider() {
         write_file(&file, SIZE, 8);
         let link = trio.owner.share(&file);
         let out = trio.scratch.path(&format!("{spoil:?}.out"));
-        let get = begin(&trio, &link, &out);
+        let get = begin(&trio, &link, &out, "20");
         spoil.apply(&file);
-        // The other one has it from now on.
+        // The other one, who said before that it has not got it, has it from now on.
         let copy = trio.scratch.path(&format!("{spoil:?}.copy"));
         write_file(&copy, SIZE, 8);
         let other = trio.mirror.share(&copy);

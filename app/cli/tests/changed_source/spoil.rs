@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// What somebody does to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spoil {
+pub(crate) enum Spoil {
     /// One byte in the middle of it.
     Edit,
     /// The same, and the time of the last change is set back.
@@ -29,7 +29,7 @@ pub enum Spoil {
 }
 
 impl Spoil {
-    pub const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Edit,
         Self::EditWithOldTime,
         Self::EditEnd,
@@ -44,7 +44,7 @@ impl Spoil {
     ];
 
     /// The word by which the owner is told.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Delete => "missing",
             _ => "changed",
@@ -52,7 +52,7 @@ impl Spoil {
     }
 
     /// Does it.
-    pub fn apply(self, file: &Path) {
+    pub(crate) fn apply(self, file: &Path) {
         let before = fs::metadata(file).unwrap();
         let size = before.len();
         let old_time = FileTimes::new().set_modified(before.modified().unwrap());

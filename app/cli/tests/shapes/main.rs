@@ -62,6 +62,11 @@ impl Pair {
         assert!(skipped.is_empty(), "left out: {skipped:?}");
         let (out, done) = self.get(&shared, to);
         assert_no_difference(path, &out);
+        // And whoever fetched it provides all of it.
+        let list = self.taker.run(["ls"]).json().ok().value();
+        let roots = list["roots"].as_array().unwrap();
+        let held = roots.iter().find(|root| root["cid"] == done["cid"]);
+        assert_eq!(held.unwrap()["available_bytes"], done["bytes"], "{list}");
         done
     }
 }

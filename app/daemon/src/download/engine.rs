@@ -4,7 +4,7 @@
 
 use super::find::Finder;
 use super::report;
-use super::sources::{Peers, Source, Verdict};
+use super::sources::{BEYOND_THE_END, Peers, Source, Verdict, fits};
 use crate::context::Context;
 use crate::errors;
 use crate::native;
@@ -325,12 +325,9 @@ impl Engine {
             return;
         };
         let pieces = work.job.layout.pieces();
-        let Some(changes) = source.availability(pieces, work.manifest) else {
-            self.ban(
-                *peer,
-                "sent a map of pieces that does not fit the content".to_owned(),
-            );
-            return;
+        let changes = match source.availability(pieces, work.manifest) {
+            Ok(changes) => changes,
+            Err(what) => return self.ban(*peer, what.to_owned()),
         };
         let now = self.ctx.clock.now();
         let traits = SourceTraits::default();
@@ -412,13 +409,20 @@ impl Engine {
 
     /// A source has more, or less. The manifest's pieces are not what it speaks of.
     fn change(&mut self, id: SourceId, change: Availability, work: Option<&mut Work>) {
-        if let Some(source) = self.sources.get_mut(&id) {
-            source.changed(change.clone());
-        }
-        if let Some(work) = work.filter(|work| !work.manifest) {
-            let now = self.ctx.clock.now();
+        let Some(source) = self.sources.get_mut(&id) else {
+            return;
+        };
+        let Some(work) = work.filter(|work| !work.manifest) else {
+            return source.changed(change);
+        };
+        let now = self.ctx.clock.now();
+        if fits(&change, work.job.layout.pieces()) {
             work.planner
                 .handle(now, Input::Availability { source: id, change });
+        } else {
+            let peer = source.peer;
+            work.planner.handle(now, Input::SourceLeft { source: id });
+            self.ban(peer, BEYOND_THE_END.to_owned());
         }
     }
 

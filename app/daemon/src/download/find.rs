@@ -14,6 +14,11 @@ use tokio::task::JoinSet;
 
 /// Peers dialed at once.
 const DIALS: usize = 8;
+/// Peers dialed at once because another named them. Nothing in what a peer says is trusted: those
+/// that it made up must not keep the others waiting.
+const INTRODUCED_DIALS: usize = 4;
+/// Named peers that may wait to be dialed; those beyond are passed over until named again.
+const MAX_INTRODUCED: usize = 64;
 /// Peers that may wait to be looked at.
 const QUEUE: usize = 64;
 /// Pause before the DHT is asked again: at first, and at most.
@@ -34,6 +39,7 @@ pub(super) struct Finder {
     pub(super) candidates: mpsc::Receiver<PeerId>,
     pub(super) counts: Arc<FindCounts>,
     introductions: mpsc::Sender<(PeerId, Vec<Multiaddr>)>,
+    retries: mpsc::Sender<PeerId>,
     _tasks: JoinSet<()>,
 }
 
@@ -51,6 +57,7 @@ impl Finder {
     pub(super) fn start(ctx: &Arc<Context>, link: &Link) -> Self {
         let (found, candidates) = mpsc::channel(QUEUE);
         let (introductions, introduced) = mpsc::channel(QUEUE);
+        let (retries, retried) = mpsc::channel(QUEUE);
         let counts = Arc::new(FindCounts::default());
         let search = Search {
             ctx: Arc::clone(ctx),
@@ -64,21 +71,23 @@ impl Finder {
         tasks.spawn(search.clone().connected());
         tasks.spawn(search.clone().members());
         tasks.spawn(search.clone().introduced(introduced));
+        tasks.spawn(search.clone().retried(retried));
         tasks.spawn(search.dht());
         Self {
             candidates,
             counts,
             introductions,
+            retries,
             _tasks: tasks,
         }
     }
 
     /// Looks at a peer again after a pause, dialing it anew if the connection is gone.
     pub(super) fn introduce_later(&self, peer: PeerId, pause: Duration) {
-        let introductions = self.introductions.clone();
+        let retries = self.retries.clone();
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
-            let _ = introductions.try_send((peer, Vec::new()));
+            let _ = retries.send(peer).await;
         });
     }
 
@@ -166,12 +175,25 @@ impl Search {
         }
     }
 
-    async fn introduced(self, mut introduced: mpsc::Receiver<(PeerId, Vec<Multiaddr>)>) {
+    async fn introduced(mut self, mut introduced: mpsc::Receiver<(PeerId, Vec<Multiaddr>)>) {
+        self.dials = Arc::new(Semaphore::new(INTRODUCED_DIALS));
         let mut dials = JoinSet::new();
         while let Some((peer, addresses)) = introduced.recv().await {
-            let search = self.clone();
-            dials.spawn(async move { search.reach(peer, addresses).await });
             while dials.try_join_next().is_some() {}
+            if dials.len() < MAX_INTRODUCED {
+                let search = self.clone();
+                dials.spawn(async move { search.reach(peer, addresses).await });
+            }
+        }
+    }
+
+    /// Peers whose connection was lost, or that were busy.
+    async fn retried(self, mut retried: mpsc::Receiver<PeerId>) {
+        let mut dials = JoinSet::new();
+        while let Some(peer) = retried.recv().await {
+            while dials.try_join_next().is_some() {}
+            let search = self.clone();
+            dials.spawn(async move { search.reach(peer, Vec::new()).await });
         }
     }
 

@@ -18,7 +18,7 @@ use crate::source::{Job, MemorySink, ProvenHead};
 use engine::{Engine, Work};
 use keep::{Keeper, StoreSink};
 use potluck_api::{ErrorBody, ExitCode, GetEvent, GetRequest, Phase, SourceResult};
-use potluck_content::{Address, Kind, Link, Manifest, PieceLayout, PieceSet};
+use potluck_content::{Address, Kind, Link, Manifest, Node, PieceLayout, PieceSet};
 use potluck_identity::PeerId;
 use potluck_store::{Download, DownloadSpec, Head, Origin, Root, Selection};
 use potluck_transfer::Order;
@@ -214,21 +214,24 @@ impl Fetch<'_> {
                 message: message.to_owned(),
             });
         }
-        let files = count_files(manifest.as_deref(), &selection);
+        let (files, bytes) = extent(&head, manifest.as_deref(), &selection);
         let download = Arc::new(self.begin(&head, manifest, selection).await?);
         let local = self.fill(&download, &head, from).await?;
         let wanted = download.wanted();
         let layout = Arc::clone(download.layout());
         let mut have = download.have();
         have.intersect_with(&wanted);
-        let bytes = layout.bytes_of(&wanted);
+        let have_bytes = match have == wanted {
+            true => bytes,
+            false => layout.bytes_of(&have),
+        };
         let _ = self
             .events
             .send(GetEvent::Found {
                 name: self.name.clone(),
                 bytes,
                 files,
-                have_bytes: layout.bytes_of(&have),
+                have_bytes,
                 path: self.dest.display().to_string(),
             })
             .await;
@@ -300,11 +303,14 @@ impl Fetch<'_> {
         from: PeerId,
     ) -> Result<u64, ErrorBody> {
         self.phase(Phase::Copying);
+        let before = download.have();
         let filling = Arc::clone(download);
-        let filled = tokio::task::spawn_blocking(move || filling.fill_from_local())
+        let mut filled = tokio::task::spawn_blocking(move || filling.fill_from_local())
             .await
             .map_err(|_| errors::stopping())?
             .map_err(|error| errors::write(&error))?;
+        // What an earlier run left, or what came with the head, is no copy.
+        filled.subtract(&before);
         let local = download.layout().bytes_of(&filled);
         let one_group = self.link.address.kind == Kind::Blob
             && head.size > 0
@@ -422,14 +428,22 @@ fn shown_size(head: &ProvenHead, manifest: Option<&Manifest>) -> u64 {
     manifest.map_or(head.size, Manifest::total_bytes)
 }
 
-fn count_files(manifest: Option<&Manifest>, selection: &Selection) -> u64 {
-    let Some(manifest) = manifest else { return 1 };
-    let is_file = |index: &u32| {
-        let entry = manifest.entries().get(*index as usize);
-        entry.is_some_and(|entry| matches!(entry.node, potluck_content::Node::File { .. }))
+/// Files that are wanted, and their bytes: equal files each count, though they are fetched once.
+fn extent(head: &ProvenHead, manifest: Option<&Manifest>, selection: &Selection) -> (u64, u64) {
+    let Some(manifest) = manifest else {
+        return (1, head.size);
     };
-    match selection {
-        Selection::All => manifest.files() as u64,
-        Selection::Entries(entries) => entries.iter().filter(|entry| is_file(entry)).count() as u64,
+    let Selection::Entries(chosen) = selection else {
+        return (manifest.files() as u64, manifest.total_bytes());
+    };
+    let (mut files, mut bytes) = (0, 0);
+    for index in chosen {
+        if let Some(entry) = manifest.entries().get(*index as usize)
+            && let Node::File { size, .. } = entry.node
+        {
+            files += 1;
+            bytes += size;
+        }
     }
+    (files, bytes)
 }

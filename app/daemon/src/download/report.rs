@@ -38,7 +38,7 @@ pub(super) async fn waiting(engine: &Engine) {
             plural(asked, "question")
         ));
     }
-    let reason = format!("looking for providers: {}", parts.join(", "));
+    let reason = parts.join(", ");
     engine.tell(GetEvent::Waiting {
         phase: Phase::Finding,
         reason,

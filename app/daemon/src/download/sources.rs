@@ -18,8 +18,11 @@ const NOT_FOUND_PAUSE: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_secs(3);
 /// Pauses after a lost connection: the first, and the longest.
 const LOST_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-/// Changes kept before the layout is known; a peer that sends more is asked again later.
-const MAX_CHANGES: usize = 10_000;
+/// Ranges of changes kept for one peer before the layout is known. Those beyond are lost: the peer
+/// is then asked for less than it has, or answers that it has not what it retracted.
+const MAX_KEPT_RANGES: usize = 65_536;
+/// Why a peer is banned that has what nobody can have.
+pub(super) const BEYOND_THE_END: &str = "claimed pieces beyond the end of the content";
 
 /// A source in use.
 pub(super) struct Source {
@@ -28,6 +31,7 @@ pub(super) struct Source {
     /// Set once the peer proved the root's size.
     pub(super) ready: Option<(Arc<ProvenHead>, PieceMap)>,
     changes: Vec<Availability>,
+    kept_ranges: usize,
     task: JoinHandle<()>,
 }
 
@@ -42,27 +46,53 @@ impl Source {
             commands,
             ready: None,
             changes: Vec::new(),
+            kept_ranges: 0,
             task,
         }
     }
 
     /// Remembers a change, for when the layout becomes known.
     pub(super) fn changed(&mut self, change: Availability) {
-        if self.changes.len() < MAX_CHANGES {
+        let (Availability::Add(ranges) | Availability::Remove(ranges)) = &change else {
+            return;
+        };
+        self.kept_ranges += ranges.len();
+        if self.kept_ranges <= MAX_KEPT_RANGES {
             self.changes.push(change);
         }
     }
 
-    /// What it has, as inputs for a planner; `None` when its bitmap does not fit the layout. Who
-    /// has any of a folder has its whole manifest.
-    pub(super) fn availability(&self, pieces: u32, manifest: bool) -> Option<Vec<Availability>> {
+    /// What it has, as inputs for a planner, or how that does not fit the layout. Who has any of a
+    /// folder has its whole manifest.
+    pub(super) fn availability(
+        &mut self,
+        pieces: u32,
+        manifest: bool,
+    ) -> Result<Vec<Availability>, &'static str> {
         if manifest {
-            return Some(vec![Availability::All]);
+            return Ok(vec![Availability::All]);
         }
-        let (_, have) = self.ready.as_ref()?;
-        let mut changes = vec![have.to_availability(pieces).ok()?];
-        changes.extend(self.changes.iter().cloned());
-        Some(changes)
+        let Some((_, have)) = &self.ready else {
+            return Ok(Vec::new());
+        };
+        let have = have.to_availability(pieces);
+        let mut changes =
+            vec![have.map_err(|_| "sent a map of pieces that does not fit the content")?];
+        changes.append(&mut self.changes);
+        if changes.iter().all(|change| fits(change, pieces)) {
+            Ok(changes)
+        } else {
+            Err(BEYOND_THE_END)
+        }
+    }
+}
+
+/// Whether the pieces that a peer says it has exist. What it has no longer may be told in larger
+/// terms.
+pub(super) fn fits(change: &Availability, pieces: u32) -> bool {
+    match change {
+        Availability::Add(ranges) => ranges.iter().all(|range| range.end <= pieces),
+        _ => true,
     }
 }
 
@@ -147,6 +177,13 @@ mod tests {
             last = pause;
         }
         assert_eq!(last, LOST_PAUSES.1);
+    }
+
+    #[test]
+    fn pieces_that_do_not_exist_do_not_fit() {
+        assert!(fits(&Availability::Add(vec![0..2, 3..8]), 8));
+        assert!(!fits(&Availability::Add(vec![0..2, 3..9]), 8));
+        assert!(fits(&Availability::Remove(vec![0..4_000_000]), 8));
     }
 
     #[test]

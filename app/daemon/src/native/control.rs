@@ -1,7 +1,7 @@
 //! The downloader's end of the control stream `/potluck/swarm/1`.
 
 use crate::context::Context;
-use crate::frames::{read_frame, write_frame};
+use crate::frames::{FLOOD, Patience, breach, read_frame, write_frame};
 use crate::source::{CloseReason, ProvenHead, Reporter, SourceNews};
 use potluck_content::tree::{self, Geometry};
 use potluck_content::{Address, Kind, MAX_MANIFEST_BYTES};
@@ -12,7 +12,7 @@ use potluck_transfer::wire::control::{
     Head, Hello, MAX_FRAME_BYTES, Message, Reject, RejectReason, RetractReason, Welcome,
 };
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a provider may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -54,7 +54,7 @@ pub(super) async fn open(
     let frame = answer
         .await
         .map_err(|_| CloseReason::Lost("no answer in time".to_owned()))?
-        .map_err(|error| lost(&error))?
+        .map_err(|error| ended(&error))?
         .ok_or_else(|| CloseReason::Lost("closed by the peer".to_owned()))?;
     match Message::decode(&frame) {
         Ok(Message::Welcome(welcome)) => {
@@ -79,6 +79,14 @@ pub(super) async fn open(
         }),
         Ok(_) => Err(CloseReason::Liar("answered out of order".to_owned())),
         Err(error) => Err(CloseReason::Liar(format!("broke the protocol: {error}"))),
+    }
+}
+
+/// Why a stream ended: a frame that cannot be one is no accident.
+fn ended(error: &std::io::Error) -> CloseReason {
+    match breach(error) {
+        Some(what) => CloseReason::Liar(what),
+        None => CloseReason::Lost(error.to_string()),
     }
 }
 
@@ -113,15 +121,19 @@ fn readable(addrs: &[serde_bytes::ByteBuf]) -> Vec<Multiaddr> {
 impl Session {
     /// Passes on what the provider says until the stream ends.
     pub(super) async fn listen(mut self, report: &Reporter) -> CloseReason {
+        let mut patience = Patience::new(Instant::now());
         loop {
             let frame =
                 tokio::time::timeout(SILENCE, read_frame(&mut self.reader, MAX_FRAME_BYTES));
             let frame = match frame.await {
                 Err(_) => return CloseReason::Lost("silent".to_owned()),
-                Ok(Err(error)) => return CloseReason::Lost(error.to_string()),
+                Ok(Err(error)) => return ended(&error),
                 Ok(Ok(None)) => return CloseReason::Lost("closed by the peer".to_owned()),
                 Ok(Ok(Some(frame))) => frame,
             };
+            if !patience.allows(Instant::now()) {
+                return CloseReason::Liar(FLOOD.to_owned());
+            }
             let news = match Message::decode(&frame) {
                 Ok(Message::Have(have)) => SourceNews::Have(have.ranges),
                 Ok(Message::Retract(retract)) => match retract.reason {

@@ -16,6 +16,8 @@ use tokio::task::JoinHandle;
 pub(super) struct Pending {
     pub(super) job: Arc<Job>,
     pub(super) items: Vec<FetchItem>,
+    /// The item that the next reply header must name.
+    next: usize,
 }
 
 /// The requests in flight on a lane, by their id on the wire.
@@ -29,10 +31,14 @@ impl InFlight {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The item that a reply header names.
+    /// The item that a reply header names. Items are answered once, and in their order.
     pub(super) fn item(&self, id: u32, item: u16) -> Option<(Arc<Job>, FetchItem, bool)> {
-        let requests = self.lock();
-        let pending = requests.get(&id)?;
+        let mut requests = self.lock();
+        let pending = requests.get_mut(&id)?;
+        if pending.next != usize::from(item) {
+            return None;
+        }
+        pending.next += 1;
         let found = pending.items.get(usize::from(item))?;
         let last = usize::from(item) + 1 == pending.items.len();
         Some((Arc::clone(&pending.job), found.clone(), last))
@@ -49,6 +55,9 @@ impl InFlight {
 
 /// How a lane ended.
 pub(super) enum LaneEnd {
+    /// The pipe ended in the middle of a reply that this end was ready to take; no piece had
+    /// become whole by then if `idle`.
+    CutShort { idle: bool },
     /// The pipe broke; another may be opened.
     Broken(String),
     /// The peer sent what it must not.
@@ -117,7 +126,7 @@ impl Lane {
         });
         self.in_flight
             .lock()
-            .insert(request.0, Pending { job, items });
+            .insert(request.0, Pending { job, items, next: 0 });
         if !self.send(&wire).await && self.in_flight.finish(request.0).is_some() {
             let failure = Failure::Disconnected;
             self.report

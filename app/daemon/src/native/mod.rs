@@ -18,6 +18,11 @@ use tokio::sync::mpsc;
 /// Commands that may wait for a source. The planner keeps at most 64 requests in flight to one.
 pub(crate) const COMMAND_QUEUE: usize = 256;
 
+/// Lanes that may end in the middle of a reply, one after the other and without a whole piece,
+/// before the peer is no longer believed to mean well. Each but the first was opened on a
+/// connection that lives.
+const MAX_CUT_SHORT: u32 = 3;
+
 /// Runs one source until it or the engine ends, and reports why.
 pub(crate) async fn run(
     ctx: Arc<Context>,
@@ -48,6 +53,7 @@ async fn feed(
     report: &Reporter,
 ) -> CloseReason {
     let mut lane: Option<Lane> = None;
+    let mut cut_short = 0;
     loop {
         let command = match &mut lane {
             None => commands.recv().await,
@@ -57,6 +63,15 @@ async fn feed(
                     lane = None;
                     match end {
                         LaneEnd::Liar(what) => return CloseReason::Liar(what),
+                        LaneEnd::CutShort { idle } => {
+                            cut_short = if idle { cut_short + 1 } else { 1 };
+                            tracing::debug!(%peer, cut_short, "a reply was cut short");
+                            if cut_short >= MAX_CUT_SHORT {
+                                let what = format!("cut replies short {cut_short} times in a row");
+                                return CloseReason::Liar(what);
+                            }
+                            continue;
+                        }
                         LaneEnd::Broken(why) => {
                             tracing::debug!(%peer, %why, "a lane broke");
                             continue;

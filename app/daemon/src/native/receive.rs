@@ -18,6 +18,11 @@ use tokio::task::block_in_place;
 
 /// Bytes read before they are verified together, when no limit asks for smaller steps.
 const CHUNK: usize = 256 * 1024;
+/// A peer that goes silent in the middle of a reply for this long is named in `status`. It may be
+/// no fault of its own, so that it is not banned.
+const SILENCE: Duration = Duration::from_secs(2);
+/// When this node itself was slow to take a reply for this long, its end is no fault of the peer.
+const OWN_DELAY: Duration = Duration::from_secs(5);
 /// The engine hears of bytes at least this often while they come.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 
@@ -29,14 +34,21 @@ pub(super) struct Receiver {
     in_flight: Arc<InFlight>,
     report: Reporter,
     buffer: Vec<u8>,
-    proof: Vec<u8>,
     unreported: u64,
     reported_at: Instant,
+    /// No piece became whole yet.
+    idle: bool,
+    /// How long this item was held back by this node's own limit.
+    own_delay: Duration,
+    /// The peer stands in `status` as silent.
+    noted: bool,
 }
 
 /// Why reading stopped.
 enum Stop {
     Io(io::Error),
+    /// The pipe ended within an item.
+    CutShort,
     Liar(Failure, RequestId, String),
     /// Verified bytes could not be kept.
     Sink,
@@ -63,9 +75,11 @@ impl Receiver {
             in_flight,
             report,
             buffer: Vec::new(),
-            proof: Vec::new(),
             unreported: 0,
             reported_at: Instant::now(),
+            idle: true,
+            own_delay: Duration::ZERO,
+            noted: false,
         }
     }
 
@@ -75,6 +89,10 @@ impl Receiver {
             match self.reply().await {
                 Ok(()) => {}
                 Err(Stop::Io(error)) => return LaneEnd::Broken(error.to_string()),
+                Err(Stop::CutShort) if self.own_delay < OWN_DELAY => {
+                    return LaneEnd::CutShort { idle: self.idle };
+                }
+                Err(Stop::CutShort) => return LaneEnd::Broken("too slow for it".to_owned()),
                 Err(Stop::Sink) => return LaneEnd::Broken("cannot keep bytes".to_owned()),
                 Err(Stop::Liar(failure, request, what)) => {
                     self.in_flight.finish(request.0);
@@ -133,6 +151,7 @@ impl Receiver {
 
     async fn item(&mut self, request: RequestId, job: &Job, item: &FetchItem) -> Result<(), Stop> {
         let geometry = Geometry::new(item.size);
+        self.own_delay = Duration::ZERO;
         let verified = self.read_proof(request, geometry, item).await?;
         block_in_place(|| job.sink.write_parents(item.blob, verified.parents()))
             .map_err(|error| sink_failed(job, error))?;
@@ -147,11 +166,15 @@ impl Receiver {
             block_in_place(|| keep(job, item, &verified, group, data, pieces.clone()))
                 .map_err(|problem| problem.stop(request, job, &pieces, item))?;
             let report = self.report.clone();
+            self.idle &= pieces.is_empty();
             for piece in pieces {
                 report.tell(SourceNews::Piece { request, piece }).await;
             }
             self.ctx.gate.received_from(self.peer, len as u64);
             group = end;
+        }
+        if std::mem::take(&mut self.noted) {
+            self.ctx.book.clear_note(&self.peer);
         }
         Ok(())
     }
@@ -163,10 +186,9 @@ impl Receiver {
         item: &FetchItem,
     ) -> Result<VerifiedSpan, Stop> {
         let len = geometry.proof_len(&item.groups);
-        self.proof.resize(len, 0);
-        self.reader.read_exact(&mut self.proof).await?;
-        self.received(request, len as u64).await;
-        tree::check(&item.hash, geometry, item.groups.clone(), &self.proof).map_err(|error| {
+        self.fill(request, len).await?;
+        let proof = &self.buffer[..len];
+        tree::check(&item.hash, geometry, item.groups.clone(), proof).map_err(|error| {
             let piece = item.pieces.start;
             let what = format!("sent a wrong proof (piece {piece}): {error}");
             Stop::Liar(Failure::BadProof { piece }, request, what)
@@ -186,23 +208,42 @@ impl Receiver {
         }
         let mut filled = 0;
         while filled < len {
-            let n = self.reader.read(&mut self.buffer[filled..len]).await?;
+            let n = self.read(filled..len).await.unwrap_or(0);
             if n == 0 {
-                return Err(Stop::Io(io::ErrorKind::UnexpectedEof.into()));
+                return Err(Stop::CutShort);
             }
             filled += n;
-            self.ctx.down.take(n).await;
+            if self.ctx.down.rate().is_some() {
+                let before = Instant::now();
+                self.ctx.down.take(n).await;
+                self.own_delay += before.elapsed();
+            }
             self.unreported += n as u64;
             if self.reported_at.elapsed() >= REPORT_EVERY {
-                self.received(request, 0).await;
+                self.received(request).await;
             }
         }
-        self.received(request, 0).await;
+        self.received(request).await;
         Ok(())
     }
 
-    async fn received(&mut self, request: RequestId, more: u64) {
-        let bytes = std::mem::take(&mut self.unreported) + more;
+    /// Reads into a part of the buffer; a peer that says nothing for a while is named.
+    async fn read(&mut self, part: Range<usize>) -> io::Result<usize> {
+        let part = &mut self.buffer[part];
+        if self.noted {
+            return self.reader.read(part).await;
+        }
+        if let Ok(read) = tokio::time::timeout(SILENCE, self.reader.read(part)).await {
+            return read;
+        }
+        let what = "stopped in the middle of a reply".to_owned();
+        self.ctx.book.note(self.peer, what);
+        self.noted = true;
+        self.reader.read(part).await
+    }
+
+    async fn received(&mut self, request: RequestId) {
+        let bytes = std::mem::take(&mut self.unreported);
         self.reported_at = Instant::now();
         if bytes > 0 {
             self.report

@@ -1,7 +1,7 @@
 //! The provider's end of the bulk lane `/potluck/bulk/1`.
 
 use crate::context::Context;
-use crate::frames::read_frame;
+use crate::frames::{breach, malformed, read_frame};
 use crate::swarms::Update;
 use crate::upload_gate::Turn;
 use potluck_content::{Address, PieceLayout};
@@ -18,18 +18,23 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
 
-/// Requests that may wait on one lane; a peer that sends more is not read from until one is done.
+/// Requests that may wait on one lane, and their items; a peer that sends more is not read from
+/// until one is done.
 const MAX_WAITING: usize = 128;
+const MAX_WAITING_ITEMS: usize = 4096;
 /// Bytes of one item; what is read for it is kept in memory until it is sent.
 const MAX_ITEM_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes written before the limiter is asked again.
 const CHUNK: usize = 64 * 1024;
+/// A peer that does not take a chunk for this long lets others go first.
+const SLOW: Duration = Duration::from_millis(250);
 /// A peer that does not take a chunk for this long is gone.
 const WRITE_TIME: Duration = Duration::from_secs(20);
 
 #[derive(Default)]
 struct Waiting {
     requests: VecDeque<Request>,
+    items: usize,
     cancelled: BTreeSet<u32>,
     closed: bool,
 }
@@ -52,6 +57,7 @@ impl Queue {
             {
                 let mut waiting = self.lock();
                 if let Some(request) = waiting.requests.pop_front() {
+                    waiting.items -= request.items.len();
                     self.went.notify_one();
                     return Some(request);
                 }
@@ -61,6 +67,15 @@ impl Queue {
             }
             came.await;
         }
+    }
+
+    fn is_full(&self) -> bool {
+        let waiting = self.lock();
+        waiting.requests.len() >= MAX_WAITING || waiting.items >= MAX_WAITING_ITEMS
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lock().requests.is_empty()
     }
 
     fn cancelled(&self, id: u32) -> bool {
@@ -88,8 +103,8 @@ pub(super) async fn serve(ctx: &Arc<Context>, pipe: Pipe) {
         ended = server.run() => ended,
     };
     if let Err(error) = ended {
-        if error.kind() == io::ErrorKind::InvalidData {
-            ctx.ban(peer, format!("broke the protocol: {error}"));
+        if let Some(what) = breach(&error) {
+            ctx.ban(peer, what);
         }
         tracing::debug!(%peer, %error, "a lane ended");
     }
@@ -99,18 +114,19 @@ pub(super) async fn serve(ctx: &Arc<Context>, pipe: Pipe) {
 /// more will come, so that what it asked is still served.
 async fn read_requests(mut reader: PipeReader, queue: &Queue) -> io::Result<()> {
     while let Some(frame) = read_frame(&mut reader, MAX_FRAME_BYTES).await? {
-        let message = Message::decode(&frame)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+        let message = Message::decode(&frame).map_err(malformed)?;
         match message {
             Message::Request(request) => {
                 loop {
                     let went = queue.went.notified();
-                    if queue.lock().requests.len() < MAX_WAITING {
+                    if !queue.is_full() {
                         break;
                     }
                     went.await;
                 }
-                queue.lock().requests.push_back(request);
+                let mut waiting = queue.lock();
+                waiting.items += request.items.len();
+                waiting.requests.push_back(request);
             }
             Message::Cancel(Cancel { id }) => {
                 let mut waiting = queue.lock();
@@ -139,6 +155,10 @@ impl Server<'_> {
     async fn run(&mut self) -> io::Result<()> {
         while let Some(request) = self.queue.next().await {
             self.request(request).await?;
+            // Nobody knows for how long a lane will be idle; memory is for those that are not.
+            if self.queue.is_empty() {
+                self.buf = SpanBuf::new();
+            }
         }
         self.writer.shutdown().await
     }
@@ -168,6 +188,7 @@ impl Server<'_> {
                 self.read(&request, item).await
             };
             if status != Status::Ok {
+                drop(turn);
                 return self.refuse(request.id, index, status).await;
             }
             self.send(request.id, index, &mut turn).await?;
@@ -176,7 +197,7 @@ impl Server<'_> {
         }
         // A cancel that came after the last item would otherwise hit a later request of that id.
         self.queue.cancelled(request.id);
-        self.writer.flush().await
+        patiently(&mut turn, 0, self.writer.flush()).await
     }
 
     /// Reads an item's bytes and proof, checked against the address.
@@ -238,10 +259,12 @@ impl Server<'_> {
     }
 
     async fn refuse(&mut self, id: u32, item: u16, status: Status) -> io::Result<()> {
-        self.writer
-            .write_all(&Header { id, item, status }.encode())
-            .await?;
-        self.writer.flush().await
+        let header = Header { id, item, status }.encode();
+        let refusing = async {
+            self.writer.write_all(&header).await?;
+            self.writer.flush().await
+        };
+        in_time(refusing).await
     }
 
     async fn send(&mut self, id: u32, item: u16, turn: &mut Turn) -> io::Result<()> {
@@ -251,25 +274,50 @@ impl Server<'_> {
             status: Status::Ok,
         }
         .encode();
-        self.writer.write_all(&header).await?;
-        self.writer.write_all(self.buf.proof()).await?;
+        let held = self.buf.data().len() as u64;
+        patiently(turn, held, self.writer.write_all(&header)).await?;
+        patiently(turn, held, self.writer.write_all(self.buf.proof())).await?;
         let step = match self.ctx.up.rate() {
             Some(rate) if rate < 1_000_000 => 16 * 1024,
             _ => CHUNK,
         };
         for chunk in self.buf.data().chunks(step) {
             self.ctx.up.take(chunk.len()).await;
-            let written = tokio::time::timeout(WRITE_TIME, self.writer.write_all(chunk));
-            written
-                .await
-                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            patiently(turn, held, self.writer.write_all(chunk)).await?;
             turn.sent(chunk.len() as u64);
         }
         if self.ctx.up.rate().is_some() {
-            self.writer.flush().await?;
+            patiently(turn, held, self.writer.flush()).await?;
         }
         Ok(())
     }
+}
+
+async fn in_time(writing: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+    tokio::time::timeout(WRITE_TIME, writing)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Writes to a peer. One that is slow to take it, while `held` bytes are kept for it, gives its
+/// turn to others; it has one again at the end.
+async fn patiently(
+    turn: &mut Turn,
+    held: u64,
+    writing: impl Future<Output = io::Result<()>>,
+) -> io::Result<()> {
+    let mut writing = std::pin::pin!(writing);
+    if let Ok(written) = tokio::time::timeout(SLOW, &mut writing).await {
+        return written;
+    }
+    let slow = turn.pass(held);
+    tokio::select! {
+        written = in_time(writing) => written?,
+        () = slow.given_up() => return Err(io::ErrorKind::TimedOut.into()),
+    }
+    drop(slow);
+    turn.resume().await;
+    Ok(())
 }
 
 /// Tells the root's swarm which pieces went with a file that changed.

@@ -1,14 +1,16 @@
 //! The provider's end of the control stream `/potluck/swarm/1`.
 
 use crate::context::Context;
-use crate::frames::{read_frame, unsendable, write_frame};
+use crate::frames::{
+    FLOOD, Patience, breach, malformed, read_frame, unsendable, write_frame,
+};
 use crate::swarms::{Joined, Update};
 use potluck_content::tree::Geometry;
 use potluck_content::{Address, Kind, MAX_PIECES, PieceSet};
 use potluck_identity::PeerId;
 use potluck_net::{Pipe, PipeReader, PipeWriter};
 use potluck_store::{ReadError, SpanBuf, Store};
-use potluck_transfer::wire::PieceMap;
+use potluck_transfer::wire::{PieceMap, WireError};
 use potluck_transfer::wire::control::{
     Head, Hello, MAX_ADDR_BYTES, MAX_ADDRS, MAX_FRAME_BYTES, MAX_PEERS, Message, PeerHint, Peers,
     Reject, RejectReason, RetractReason, Welcome,
@@ -16,7 +18,7 @@ use potluck_transfer::wire::control::{
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a peer may take to say what it wants.
 const HELLO_TIME: Duration = Duration::from_secs(10);
@@ -32,8 +34,15 @@ pub(super) async fn serve(ctx: &Arc<Context>, pipe: Pipe) {
     let peer = pipe.peer;
     let (mut reader, mut writer) = (pipe.reader, pipe.writer);
     let hello = tokio::time::timeout(HELLO_TIME, read_frame(&mut reader, MAX_FRAME_BYTES));
-    let Ok(Ok(Some(frame))) = hello.await else {
-        return;
+    let frame = match hello.await {
+        Ok(Ok(Some(frame))) => frame,
+        Ok(Err(error)) => {
+            if let Some(what) = breach(&error) {
+                ctx.ban(peer, what);
+            }
+            return;
+        }
+        Ok(Ok(None)) | Err(_) => return,
     };
     let Ok(Message::Hello(hello)) = Message::decode(&frame) else {
         ctx.ban(peer, "broke the protocol: no hello".to_owned());
@@ -58,9 +67,12 @@ pub(super) async fn serve(ctx: &Arc<Context>, pipe: Pipe) {
     if send(&mut writer, &Message::Welcome(welcome)).await.is_ok() {
         let ended = tokio::select! {
             ended = stay(ctx, root, joined, &mut writer) => ended,
-            () = until_closed(&mut reader) => Ok(()),
+            ended = attend(&mut reader) => ended,
         };
         if let Err(error) = ended {
+            if let Some(what) = breach(&error) {
+                ctx.ban(peer, what);
+            }
             tracing::debug!(%peer, %error, "a swarm member is gone");
         }
     }
@@ -249,9 +261,22 @@ async fn send(writer: &mut PipeWriter, message: &Message) -> io::Result<()> {
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// A requester says nothing after its hello; whatever comes, the stream is over.
-async fn until_closed(reader: &mut PipeReader) {
-    let _ = read_frame(reader, MAX_FRAME_BYTES).await;
+/// Reads what a requester says after its hello, until it goes. It may tell what it has; that is
+/// heard on the streams by which this node asks for it.
+async fn attend(reader: &mut PipeReader) -> io::Result<()> {
+    let mut patience = Patience::new(Instant::now());
+    while let Some(frame) = read_frame(reader, MAX_FRAME_BYTES).await? {
+        let wrong = match Message::decode(&frame) {
+            Ok(Message::Hello(_) | Message::Welcome(_) | Message::Reject(_)) => {
+                WireError::Bounds("spoke out of order")
+            }
+            Ok(_) if patience.allows(Instant::now()) => continue,
+            Ok(_) => WireError::Bounds(FLOOD),
+            Err(error) => error,
+        };
+        return Err(malformed(wrong));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

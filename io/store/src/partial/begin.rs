@@ -1,32 +1,30 @@
 //! Beginning a download, or going on with one.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::Arc;
 
 use potluck_content::tree::{Geometry, VerifiedSpan, check};
 use potluck_content::{Address, Kind, PieceSet};
 
 use super::Download;
-use super::checkpoint::Dirty;
-use super::journal::Journal;
+use super::opening::Opening;
 use super::parts::{DATA, Parts, Targets, first_entries};
-use super::place::{check_free, make_part, open_part, part_name, remove_part, resolve_dest};
-use super::running::{Reserved, Running, State, lock};
-use super::trees::PartialTrees;
+use super::place::{check_free, make_part, open_part, part_name, resolve_dest};
+use super::running::{Reserved, Running};
 use crate::cache::Described;
 use crate::errors::{BeginError, Fault, WriteError};
 use crate::open::{Inner, Store};
 use crate::records::{PartialRecord, Purpose, Stage};
 use crate::sys::{self, Dir};
 use crate::tables;
-use crate::types::{DownloadSpec, Head, Selection, SpanBuf};
+use crate::types::{DownloadSpec, Head, Selection};
 
 impl Store {
     /// Begins a download, or goes on with the one of this root that is here. The manifest and the
     /// head are checked against the address.
     pub fn begin(&self, spec: DownloadSpec) -> Result<Download, BeginError> {
         let described = describe(&spec)?;
-        let head = check_head(&spec)?;
+        let verified = check_head(&spec)?;
         let dest = resolve_dest(&spec.dest)?;
         check_free(&dest)?;
         let inner = &self.inner;
@@ -38,19 +36,19 @@ impl Store {
         let purpose = Purpose::Fetch { selection };
         let record = match inner.partial_record(&spec.address)? {
             Some(old) if old.purpose != Purpose::Repair => {
-                inner.adopt(&spec.address, old, &dest, purpose)?
+                inner.adopt(&spec.address, &old, &dest, purpose)?
             }
             other => {
                 if let Some(repair) = other {
                     inner.drop_partial_record(&spec.address, &repair)?;
                 }
-                inner.record_new(&spec, &described, &dest, purpose)?
+                inner.record_new(&spec, &described, &dest, &purpose)?
             }
         };
         inner.roots.put(spec.address, described.clone());
         let download = open_fetch(inner, spec.address, described, record, reserved)?;
-        if let Some((verified, head)) = head {
-            take_head(&download.running, &verified, &head)?;
+        if let (Some(verified), Some(Head { data, .. })) = (verified, spec.head) {
+            take_head(&download.running, &verified, &data)?;
         }
         Ok(download)
     }
@@ -100,7 +98,7 @@ fn describe(spec: &DownloadSpec) -> Result<Described, BeginError> {
     }
 }
 
-fn check_head(spec: &DownloadSpec) -> Result<Option<(VerifiedSpan, Head)>, BeginError> {
+fn check_head(spec: &DownloadSpec) -> Result<Option<VerifiedSpan>, BeginError> {
     let (Kind::Blob, Some(head)) = (spec.address.kind, &spec.head) else {
         return Ok(None);
     };
@@ -113,7 +111,7 @@ fn check_head(spec: &DownloadSpec) -> Result<Option<(VerifiedSpan, Head)>, Begin
     if verified.check_groups(last.start, &head.data).is_err() {
         return Err(wrong);
     }
-    Ok(Some((verified, head.clone())))
+    Ok(Some(verified))
 }
 
 fn selection(selection: &Selection, described: &Described) -> Result<Option<PieceSet>, BeginError> {
@@ -138,7 +136,7 @@ impl Inner {
     fn adopt(
         &self,
         address: &Address,
-        old: PartialRecord,
+        old: &PartialRecord,
         dest: &Path,
         purpose: Purpose,
     ) -> Result<PartialRecord, BeginError> {
@@ -151,10 +149,12 @@ impl Inner {
         if record.dest != old.dest && open_part(&old.part, old.inode).is_some() {
             let parent = dest.parent().unwrap_or(dest);
             if !sys::same_file_system(&old.part, parent).unwrap_or(false) {
-                return Err(BeginError::OtherDest { dest: old.dest });
+                return Err(BeginError::OtherDest {
+                    dest: old.dest.clone(),
+                });
             }
         }
-        if record != old {
+        if record != *old {
             self.put_partial_record(address, &record)?;
         }
         Ok(record)
@@ -166,7 +166,7 @@ impl Inner {
         spec: &DownloadSpec,
         described: &Described,
         dest: &Path,
-        purpose: Purpose,
+        purpose: &Purpose,
     ) -> Result<PartialRecord, Fault> {
         let encoded = described
             .manifest
@@ -273,139 +273,12 @@ fn open_fetch(
     Ok(Download { running })
 }
 
-/// What a download is opened from.
-pub(super) struct Opening<'a> {
-    pub(super) inner: &'a Arc<Inner>,
-    pub(super) address: Address,
-    pub(super) described: Described,
-    pub(super) record: PartialRecord,
-    pub(super) parts: Parts,
-    pub(super) part_path: std::path::PathBuf,
-    pub(super) wanted: PieceSet,
-}
-
-impl Opening<'_> {
-    /// Opens the journal and the trees, and finds out what is here. The pieces in `elsewhere` need no
-    /// file of the download.
-    pub(super) fn open(self, elsewhere: &PieceSet) -> Result<Arc<Running>, Fault> {
-        let Self {
-            inner,
-            address,
-            described,
-            record,
-            parts,
-            part_path,
-            wanted,
-        } = self;
-        let dir = inner.partial_dir(&record);
-        std::fs::create_dir_all(&dir).map_err(|error| Fault::io("create", &dir, error))?;
-        let trees = PartialTrees::open(&dir.join("trees"), &described.layout)?;
-        let (journal, claimed) = Journal::open(&dir.join("journal"))?;
-        let pieces = described.layout.pieces();
-        let key = tables::address_key(&address);
-        let committed = inner.db.read(|transaction| {
-            let bitmaps = transaction.open_table(tables::BITMAPS)?;
-            Ok(redb::ReadableTable::get(&bitmaps, &key)?.map(|value| value.value().to_vec()))
-        })?;
-        let committed = committed.and_then(|bytes| PieceSet::from_bytes(pieces, &bytes).ok());
-        let running = Running {
-            inner: Arc::clone(inner),
-            address,
-            dest: record.dest.clone(),
-            part_path,
-            wanted,
-            described,
-            record: Mutex::new(record),
-            state: Mutex::new(State {
-                have: elsewhere.clone(),
-                ended: false,
-            }),
-            gate: RwLock::new(()),
-            syncing: Mutex::new(()),
-            journal: Mutex::new(journal),
-            trees,
-            parts,
-            dirty: Mutex::new(Dirty::all()),
-        };
-        running.recover(
-            committed.unwrap_or_else(|| PieceSet::new(pieces)),
-            elsewhere,
-            &claimed,
-        )?;
-        Ok(Arc::new(running))
-    }
-}
-
-impl Running {
-    /// Finds out which pieces are here: those that were synced and whose files still reach that far,
-    /// and of those in the journal the ones that verify.
-    fn recover(
-        &self,
-        mut synced: PieceSet,
-        elsewhere: &PieceSet,
-        claimed: &[u32],
-    ) -> Result<(), Fault> {
-        let layout = &self.described.layout;
-        synced.subtract(elsewhere);
-        for (index, blob) in (0..).zip(layout.blobs()) {
-            let pieces = layout.pieces_of_blob(index);
-            let Some(last) = pieces.clone().rev().find(|piece| synced.contains(*piece)) else {
-                continue;
-            };
-            let end = layout.piece(last).groups.end;
-            let needed = layout.geometry(index).span_len(0..end).min(blob.size);
-            let length = match self.parts.open(index)? {
-                Some(file) => file.metadata().map_or(0, |metadata| metadata.len()),
-                None => 0,
-            };
-            if length < needed {
-                synced.remove_range(pieces);
-            }
-        }
-        synced.union_with(elsewhere);
-        let mut buffer = SpanBuf::new();
-        for piece in claimed {
-            if synced.contains(*piece) {
-                continue;
-            }
-            let Some(found) = layout.get(*piece) else {
-                continue;
-            };
-            if self.verify_piece(found.blob, &found.groups, &mut buffer) {
-                synced.insert(*piece);
-            }
-        }
-        lock(&self.state).have = synced;
-        Ok(())
-    }
-
-    /// Whether the bytes of a piece on disk are right, by the parents on disk.
-    pub(super) fn verify_piece(
-        &self,
-        blob: u32,
-        groups: &std::ops::Range<u64>,
-        buffer: &mut SpanBuf,
-    ) -> bool {
-        // Pieces of very large roots are longer than what is read at once.
-        let step = crate::MAX_SPAN_BYTES / potluck_content::GROUP_BYTES;
-        let mut first = groups.start;
-        while first < groups.end {
-            let span = first..groups.end.min(first + step);
-            if self.read(blob, &span, buffer).is_err() {
-                return false;
-            }
-            first = span.end;
-        }
-        true
-    }
-}
-
 /// Keeps what the head taught: its parents, and the whole file when it has but one group.
-fn take_head(running: &Running, verified: &VerifiedSpan, head: &Head) -> Result<(), BeginError> {
+fn take_head(running: &Running, verified: &VerifiedSpan, data: &[u8]) -> Result<(), BeginError> {
     let keep = || -> Result<(), WriteError> {
         running.write_parents(0, verified.parents())?;
         if running.described.layout.pieces() == 1 && verified.geometry().groups() == 1 {
-            running.write(0, 0, &head.data)?;
+            running.write(0, 0, data)?;
             running.complete(&[0])?;
         }
         Ok(())
@@ -415,66 +288,4 @@ fn take_head(running: &Running, verified: &VerifiedSpan, head: &Head) -> Result<
         WriteError::Fault(fault) => BeginError::Fault(fault),
         WriteError::BadRange | WriteError::Ended => BeginError::BadContent("the head does not fit"),
     })
-}
-
-impl Inner {
-    /// Forgets what was fetched of a download whose part is gone.
-    fn start_over(&self, address: &Address, record: &PartialRecord) -> Result<(), Fault> {
-        let key = tables::address_key(address);
-        self.db.write(|transaction| {
-            transaction.open_table(tables::BITMAPS)?.remove(&key)?;
-            Ok(())
-        })?;
-        let dir = self.partial_dir(record);
-        match std::fs::remove_dir_all(&dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Fault::io("remove", &dir, error));
-            }
-            _ => {}
-        }
-        remove_part(&record.part)
-    }
-
-    /// Deletes a partial download: its part, its records, its manifest.
-    pub(super) fn drop_partial_record(
-        &self,
-        address: &Address,
-        record: &PartialRecord,
-    ) -> Result<(), Fault> {
-        match &record.purpose {
-            Purpose::Fetch { .. } => remove_part(&record.part)?,
-            Purpose::Repair => self.remove_staged(address, record)?,
-        }
-        self.forget_partial(address, record)
-    }
-
-    /// Removes the records of a partial download and its directory.
-    pub(super) fn forget_partial(
-        &self,
-        address: &Address,
-        record: &PartialRecord,
-    ) -> Result<(), Fault> {
-        let _changing = lock(&self.changing);
-        let files = self.db.write(|transaction| {
-            let key = tables::address_key(address);
-            transaction.open_table(tables::PARTIALS)?.remove(&key)?;
-            transaction.open_table(tables::BITMAPS)?.remove(&key)?;
-            if record.purpose == Purpose::Repair {
-                return Ok(Vec::new());
-            }
-            transaction
-                .open_table(tables::NUMBERS)?
-                .remove(record.number)?;
-            self.drop_places(transaction, &address.hash, record.number)
-        })?;
-        self.blobs.clear();
-        crate::roots::delete_files(&files);
-        let dir = self.partial_dir(record);
-        if let Err(error) = std::fs::remove_dir_all(&dir)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %dir.display(), %error, "cannot remove a directory");
-        }
-        Ok(())
-    }
 }

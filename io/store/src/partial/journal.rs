@@ -131,10 +131,8 @@ mod tests {
             damaged[at] ^= 0x10;
             std::fs::write(&path, &damaged).unwrap();
             let (_, found) = Journal::open(&path).unwrap();
-            let expected: Vec<u32> = [1, 2, 3]
-                .into_iter()
-                .filter(|n| *n != at as u32 / 8 + 1)
-                .collect();
+            let hit = u32::try_from(at / 8 + 1).unwrap();
+            let expected: Vec<u32> = [1, 2, 3].into_iter().filter(|n| *n != hit).collect();
             assert_eq!(found, expected);
         }
         std::fs::write(&path, [0; 64]).unwrap();

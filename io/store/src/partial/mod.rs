@@ -15,9 +15,11 @@
 mod begin;
 mod checkpoint;
 mod finish;
+mod forget;
 mod journal;
 mod local;
 mod mend;
+mod opening;
 mod parts;
 mod place;
 mod repair;

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use potluck_content::{Address, Hash, Node, PieceSet};
 
 use super::Download;
-use super::begin::{Opening, random_id};
+use super::begin::random_id;
 use super::finish::split;
+use super::opening::Opening;
 use super::parts::{Parts, Staged, Targets};
 use super::place::part_name;
 use super::running::Running;

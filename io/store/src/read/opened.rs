@@ -97,13 +97,16 @@ impl OpenBlob {
     }
 }
 
+/// Fills a buffer with the bytes at an offset.
+pub(crate) type ReadAt<'a> = dyn FnMut(&mut [u8], u64) -> Result<(), Failure> + 'a;
+
 /// Reads a span and its proof, and checks both against the hash.
 pub(crate) fn read_checked(
     hash: &Hash,
     geometry: Geometry,
     span: &Range<u64>,
     tree: &TreeReader<'_>,
-    read: &mut dyn FnMut(&mut [u8], u64) -> Result<(), Failure>,
+    read: &mut ReadAt<'_>,
     out: &mut SpanBuf,
 ) -> Result<(), Failure> {
     if !geometry.contains(span) || span.end - span.start > MAX_SPAN_BYTES / GROUP_BYTES {

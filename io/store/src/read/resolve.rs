@@ -65,14 +65,14 @@ impl Inner {
                 Err(Failure::Source(what)) => {
                     let path = self.candidate_path(hash, &candidate);
                     if !candidate.problem {
-                        self.notice(&Noticed {
+                        self.notice(&[Noticed {
                             hash: *hash,
                             number: candidate.number,
                             entry: candidate.entry,
                             what,
                             place: candidate.place,
                             span: span.clone(),
-                        })?;
+                        }])?;
                     }
                     changed.get_or_insert((path, what));
                 }

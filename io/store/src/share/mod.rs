@@ -1,5 +1,6 @@
 //! Sharing: files are hashed where they are, and stay there.
 
+mod batch;
 mod commit;
 mod file;
 mod index;

@@ -1,6 +1,6 @@
 //! Listing what is to be shared, without opening any file or following any link.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::ops::ControlFlow;
@@ -176,7 +176,7 @@ impl Walk {
         }
         let before = self.files.len() + self.others.len();
         for name in self.names(task, path)? {
-            self.child(task, base, path, entry, name)?;
+            self.child(task, base, path, entry, &name)?;
         }
         if let Some(entry) = entry.filter(|_| before == self.files.len() + self.others.len()) {
             self.others.push(Entry {
@@ -218,9 +218,9 @@ impl Walk {
         base: usize,
         dir: &Path,
         parent: Option<&EntryPath>,
-        name: OsString,
+        name: &OsStr,
     ) -> Result<(), ShareError> {
-        let path = dir.join(&name);
+        let path = dir.join(name);
         let Some(name) = name.to_str() else {
             task.skips.add(path, "its name is not valid Unicode");
             return Ok(());

@@ -61,7 +61,7 @@ impl Default for PlannerConfig {
     fn default() -> Self {
         Self {
             max_sources: 256,
-            min_window: 256 * 1024,
+            min_window: 512 * 1024,
             initial_window: 1024 * 1024,
             max_window: 16 * 1024 * 1024,
             min_request: 256 * 1024,

@@ -56,7 +56,7 @@ impl Planner {
         let window = source.window_bytes(&self.config);
         let bytes = self.request_bytes(source, window);
         let free = window.saturating_sub(source.in_flight);
-        if !source.requests.is_empty() && free < bytes && source.in_flight > window / 2 {
+        if !source.requests.is_empty() && free < bytes {
             return None;
         }
         let mixes_blobs = source.traits.mixes_blobs;

@@ -148,14 +148,12 @@ impl Window {
         let Some(ramp) = &mut self.ramp else { return };
         let since = *ramp.since.get_or_insert(now);
         ramp.received = ramp.received.saturating_add(bytes);
-        if ramp.received < ramp.window {
+        let elapsed = now.since(since);
+        if ramp.received < ramp.window && elapsed < 2 * (round_trip + config.horizon) {
             return;
         }
-        let needed = product(
-            rate_over(ramp.received, now.since(since)),
-            round_trip,
-            config,
-        );
+        // Fewer bytes in the time for which a windowful should last means that the window is larger than needed.
+        let needed = product(rate_over(ramp.received, elapsed), round_trip, config);
         if needed > ramp.window && ramp.window < config.max_window {
             ramp.window = needed.min(2 * ramp.window).min(config.max_window);
             ramp.received = 0;

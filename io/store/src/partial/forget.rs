@@ -1,0 +1,76 @@
+//! Deleting partial downloads.
+
+use potluck_content::Address;
+
+use super::place::remove_part;
+use super::running::lock;
+use crate::errors::Fault;
+use crate::open::Inner;
+use crate::records::{PartialRecord, Purpose};
+use crate::tables;
+
+impl Inner {
+    /// Forgets what was fetched of a download whose part is gone.
+    pub(super) fn start_over(
+        &self,
+        address: &Address,
+        record: &PartialRecord,
+    ) -> Result<(), Fault> {
+        let key = tables::address_key(address);
+        self.db.write(|transaction| {
+            transaction.open_table(tables::BITMAPS)?.remove(&key)?;
+            Ok(())
+        })?;
+        let dir = self.partial_dir(record);
+        match std::fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Fault::io("remove", &dir, error));
+            }
+            _ => {}
+        }
+        remove_part(&record.part)
+    }
+
+    /// Deletes a partial download: its part, its records, its manifest.
+    pub(super) fn drop_partial_record(
+        &self,
+        address: &Address,
+        record: &PartialRecord,
+    ) -> Result<(), Fault> {
+        match &record.purpose {
+            Purpose::Fetch { .. } => remove_part(&record.part)?,
+            Purpose::Repair => self.remove_staged(address, record)?,
+        }
+        self.forget_partial(address, record)
+    }
+
+    /// Removes the records of a partial download and its directory.
+    pub(super) fn forget_partial(
+        &self,
+        address: &Address,
+        record: &PartialRecord,
+    ) -> Result<(), Fault> {
+        let _changing = lock(&self.changing);
+        let files = self.db.write(|transaction| {
+            let key = tables::address_key(address);
+            transaction.open_table(tables::PARTIALS)?.remove(&key)?;
+            transaction.open_table(tables::BITMAPS)?.remove(&key)?;
+            if record.purpose == Purpose::Repair {
+                return Ok(Vec::new());
+            }
+            transaction
+                .open_table(tables::NUMBERS)?
+                .remove(record.number)?;
+            self.drop_places(transaction, &address.hash, record.number)
+        })?;
+        self.blobs.clear();
+        crate::roots::delete_files(&files);
+        let dir = self.partial_dir(record);
+        if let Err(error) = std::fs::remove_dir_all(&dir)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %dir.display(), %error, "cannot remove a directory");
+        }
+        Ok(())
+    }
+}
