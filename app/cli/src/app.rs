@@ -25,9 +25,6 @@ impl App {
         stop: CancellationToken,
     ) -> Result<Self, ErrorBody> {
         let data = match &global.data {
-            Some(given) if given.as_os_str().is_empty() => {
-                return Err(crate::failure::usage("--data is empty", "name a directory"));
-            }
             Some(given) => absolute(given)?,
             None => default_data()?,
         };

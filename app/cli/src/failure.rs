@@ -97,7 +97,8 @@ fn similar(error: &clap::Error) -> Option<String> {
     ];
     kinds.into_iter().find_map(|kind| match error.get(kind)? {
         ContextValue::String(text) => Some(text.clone()),
-        ContextValue::Strings(texts) => texts.first().cloned(),
+        // The best guess stands last.
+        ContextValue::Strings(texts) => texts.last().cloned(),
         _ => None,
     })
 }

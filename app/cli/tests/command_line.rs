@@ -85,12 +85,16 @@ const MALFORMED: [(&[&str], &str, &str); 16] = [
     (&["get", "x", "--timeout", "-3"], "'-3'", "--help' shows"),
     (&["get", "x", "--otput", "y"], "'--otput'", "--output"),
     (&["get", "x", "y"], "unexpected argument 'y'", "usage"),
-    (&["get", "x", "-o", ""], "destination is empty", "-o"),
+    (
+        &["get", "x", "-o", ""],
+        "a value is required",
+        "--help' shows",
+    ),
     (&["share"], "required arguments", "usage: potluck share"),
     (
         &["up", "--up-limit", "fast"],
         "'fast' is not a rate",
-        "usage",
+        "--help' shows",
     ),
     (
         &["up", "--up-limit"],
@@ -101,7 +105,11 @@ const MALFORMED: [(&[&str], &str, &str); 16] = [
     (&["completions", "tcsh"], "'tcsh'", "--help' shows"),
     (&["demo", "--mib", "0"], "0 is not in", "--help' shows"),
     (&["rm"], "required arguments", "usage: potluck rm"),
-    (&["--data", "", "ls"], "--data is empty", "directory"),
+    (
+        &["--data", "", "ls"],
+        "a value is required",
+        "--help' shows",
+    ),
 ];
 
 #[test]

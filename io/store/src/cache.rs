@@ -6,7 +6,7 @@ use lru::LruCache;
 use potluck_content::{Address, Kind, Manifest, PieceLayout};
 
 /// What the cache may weigh: entries of manifests and blobs of layouts, about 100 bytes each.
-const MAX_WEIGHT: usize = 200_000;
+const MAX_WEIGHT: usize = 100_000;
 
 /// A root's layout and manifest.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@
 //! the node, so [`Db`] opens it again by itself: the failed transaction is undone, what was committed
 //! before stays, and readers go on.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
@@ -12,6 +13,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 use crate::errors::{Fault, is_no_space};
 use crate::records::RecordError;
 use crate::tables;
+use crate::trees::{sync_dir, sync_file};
 
 /// Why a transaction failed.
 pub(crate) enum DbError {
@@ -67,18 +69,27 @@ struct Slot {
 impl Db {
     /// Opens or creates the database and its tables.
     pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<Self, Fault> {
+        if !path.exists() {
+            create(path, cache_bytes)?;
+        }
+        let db = Self::at(path, cache_bytes);
+        db.reopen(0)?;
+        // A later version may have tables that this file does not.
+        db.write(tables::create_all)?;
+        Ok(db)
+    }
+
+    /// Not open yet.
+    fn at(path: &Path, cache_bytes: usize) -> Self {
         let slot = RwLock::new(Slot {
             database: None,
             opened: 0,
         });
-        let db = Self {
+        Self {
             path: path.to_path_buf(),
             cache_bytes,
             slot,
-        };
-        db.reopen(0)?;
-        db.write(tables::create_all)?;
-        Ok(db)
+        }
     }
 
     /// Runs `run` on a snapshot; it runs again when the database had to be opened again.
@@ -116,10 +127,15 @@ impl Db {
             let guard = self.guard();
             let opened = guard.opened;
             let error = match &guard.database {
-                Some(database) => match run(database) {
-                    Ok(value) => return Ok(value),
-                    Err(DbError::Fault(fault)) => return Err(fault),
-                    Err(DbError::Redb(error)) => Some(*error),
+                Some(database) => match guarded(|| run(database)) {
+                    Some(Ok(value)) => return Ok(value),
+                    Some(Err(DbError::Fault(fault))) => return Err(fault),
+                    Some(Err(DbError::Redb(error))) => Some(*error),
+                    None => {
+                        drop(guard);
+                        self.reopen(opened)?;
+                        return Err(self.damaged());
+                    }
                 },
                 None => None,
             };
@@ -153,20 +169,29 @@ impl Db {
         if slot.opened != opened {
             return Ok(());
         }
-        if slot.database.take().is_some() {
+        let failed = slot.database.take();
+        if failed.is_some() {
             tracing::warn!(path = %self.path.display(), "opening the metadata again after a failure");
         }
-        let database = Database::builder()
-            .set_cache_size(self.cache_bytes)
-            .create(&self.path);
+        let database = guarded(|| {
+            drop(failed);
+            Database::builder()
+                .set_cache_size(self.cache_bytes)
+                .open(&self.path)
+        });
         match database {
-            Ok(database) => {
+            Some(Ok(database)) => {
                 slot.database = Some(database);
                 slot.opened += 1;
                 Ok(())
             }
-            Err(error) => Err(self.fault(Some(error.into()))),
+            Some(Err(error)) => Err(self.fault(Some(error.into()))),
+            None => Err(self.damaged()),
         }
+    }
+
+    fn damaged(&self) -> Fault {
+        Fault::corrupt(format!("{} is damaged", self.path.display()))
     }
 
     fn fault(&self, error: Option<redb::Error>) -> Fault {
@@ -174,6 +199,13 @@ impl Db {
             Some(redb::Error::Io(error)) if is_no_space(&error) => Fault::NoSpace {
                 dir: self.path.parent().unwrap_or(&self.path).to_path_buf(),
             },
+            // That is how redb says that a file is not one of its own.
+            Some(redb::Error::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+                Fault::corrupt(format!("{}: {error}", self.path.display()))
+            }
+            Some(redb::Error::Corrupted(what)) => {
+                Fault::corrupt(format!("{}: {what}", self.path.display()))
+            }
             Some(redb::Error::Io(source)) => Fault::Io {
                 action: "use",
                 path: self.path.clone(),
@@ -189,6 +221,32 @@ impl Db {
             },
         }
     }
+}
+
+/// Runs something of redb, which panics on some files that are damaged: those must not end the node.
+/// Whatever state a panic leaves is dropped, and the file opened again.
+fn guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(run)).ok()
+}
+
+/// Creates a database. It gets its name once it is whole: one whose creation was cut short by a crash
+/// could not be opened, nor told from a damaged one.
+fn create(path: &Path, cache_bytes: usize) -> Result<(), Fault> {
+    let new = path.with_extension("new");
+    let io = |error| Fault::io("create", path, error);
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+        _ => {}
+    }
+    let fault = |error: redb::Error| Db::at(path, cache_bytes).fault(Some(error));
+    let mut builder = Database::builder();
+    let database = builder.set_cache_size(cache_bytes).create(&new);
+    database
+        .and_then(Database::close)
+        .map_err(|error| fault(error.into()))?;
+    sync_file(&new)?;
+    std::fs::rename(&new, path).map_err(io)?;
+    sync_dir(path.parent().unwrap_or(path))
 }
 
 impl std::fmt::Debug for Db {

@@ -166,7 +166,7 @@ pub enum ShareError {
     #[error("nothing to share")]
     Nothing,
     /// The folder has more entries, or deeper ones, than a manifest can list.
-    #[error("the folder is too large for one share: {reason}")]
+    #[error("too large for one share: {reason}")]
     TooLarge {
         /// Which bound was met.
         reason: String,

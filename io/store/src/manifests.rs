@@ -52,8 +52,8 @@ impl Inner {
                 .open(&path)
                 .map_err(io)?;
             file.write_all(bytes).map_err(io)?;
-            file.sync_data().map_err(io)?;
-            self.put_in_place(&path, &self.blob_path(&hash))?;
+            drop(file);
+            self.put_in_place(&path, &self.blob_path(&hash), true)?;
         }
         Ok(KeptManifest {
             hash,

@@ -46,7 +46,12 @@ impl Inner {
             found.push((noticed, record, self.pieces_of(noticed)?));
         }
         self.db.write(|transaction| {
+            let numbers = transaction.open_table(tables::NUMBERS)?;
             for (noticed, record, _) in &found {
+                if numbers.get(noticed.number)?.is_none() {
+                    // The root was removed meanwhile.
+                    continue;
+                }
                 let mut problems = transaction.open_table(tables::PROBLEMS)?;
                 let key = tables::problem_key(noticed.number, noticed.entry);
                 problems.insert(&key, record.encode().as_slice())?;

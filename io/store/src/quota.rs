@@ -100,7 +100,8 @@ impl Inner {
 
     fn evict(&self, owned_bytes: u64) -> Result<Vec<Address>, Fault> {
         let mut removed = Vec::new();
-        if self.owned()?.owned_bytes <= owned_bytes {
+        let mut owned = self.owned()?.owned_bytes;
+        if owned <= owned_bytes {
             return Ok(removed);
         }
         self.touches.flush(&self.db)?;
@@ -120,9 +121,9 @@ impl Inner {
         })?;
         candidates.sort_unstable();
         for (_, address) in candidates {
-            self.remove_root(&address)?;
+            owned = owned.saturating_sub(self.remove_root(&address)?.unwrap_or(0));
             removed.push(address);
-            if self.owned()?.owned_bytes <= owned_bytes {
+            if owned <= owned_bytes {
                 break;
             }
         }

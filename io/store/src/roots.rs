@@ -93,7 +93,7 @@ impl Store {
             .changing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        self.inner.remove_root(address)
+        Ok(self.inner.remove_root(address)?.is_some())
     }
 }
 
@@ -171,9 +171,6 @@ impl Inner {
 
     /// The layout and manifest of a root that is held or partly here.
     pub(crate) fn describe(&self, address: &Address) -> Result<Option<Described>, Fault> {
-        if let Some(described) = self.roots.get(address) {
-            return Ok(Some(described));
-        }
         let key = tables::address_key(address);
         let size = self.db.read(|transaction| {
             let root = tables::root(&transaction.open_table(tables::ROOTS)?, &key)?;
@@ -184,6 +181,10 @@ impl Inner {
             Ok(partial.map(|partial| partial.root_size))
         })?;
         let Some(size) = size else { return Ok(None) };
+        // Asked for only now: what is no longer here may still be in the cache.
+        if let Some(described) = self.roots.get(address) {
+            return Ok(Some(described));
+        }
         let described = match address.kind {
             Kind::Blob => Described::blob(address, size),
             Kind::Folder => Described::folder(Arc::new(self.load_manifest(&address.hash)?)),
@@ -213,11 +214,12 @@ impl Inner {
         Manifest::decode(&bytes).map_err(|error| damaged(error.to_string()))
     }
 
-    /// Removes a root's records and what the node owns of it. `changing` is held by the caller.
-    pub(crate) fn remove_root(&self, address: &Address) -> Result<bool, Fault> {
+    /// Removes a root's records and what the node owns of it. `changing` is held by the caller. Gives
+    /// the bytes of copies that were deleted; `None` when the root is not held.
+    pub(crate) fn remove_root(&self, address: &Address) -> Result<Option<u64>, Fault> {
         let key = tables::address_key(address);
         let Some(record) = self.root_record(address)? else {
-            return Ok(false);
+            return Ok(None);
         };
         let hashes = match self.describe(address) {
             Ok(described) => hashes_of(address, described.as_ref()),
@@ -225,28 +227,28 @@ impl Inner {
             Err(Fault::Corrupt { .. } | Fault::Io { .. }) => [address.hash].into(),
             Err(fault) => return Err(fault),
         };
-        let files = self.db.write(|transaction| {
-            let mut files = Vec::new();
+        let dropped = self.db.write(|transaction| {
+            let mut dropped = Dropped::default();
             for hash in &hashes {
-                files.extend(self.drop_places(transaction, hash, record.number)?);
+                self.drop_places(transaction, hash, record.number, &mut dropped)?;
             }
             transaction.open_table(tables::ROOTS)?.remove(&key)?;
             forget_number(transaction, record.number)?;
-            Ok(files)
+            Ok(dropped)
         })?;
         self.blobs.clear();
-        delete_files(&files);
-        Ok(true)
+        delete_files(&dropped.files);
+        Ok(Some(dropped.owned_bytes))
     }
 
-    /// Removes the places of a blob under a root number; the blob too when they were its last. Gives
-    /// the files of the data directory that are to be deleted once the transaction is committed.
+    /// Removes the places of a blob under a root number; the blob too when they were its last.
     pub(crate) fn drop_places(
         &self,
         transaction: &WriteTransaction,
         hash: &Hash,
         number: u64,
-    ) -> Result<Vec<PathBuf>, DbError> {
+        dropped: &mut Dropped,
+    ) -> Result<(), DbError> {
         let mut places = transaction.open_table(tables::PLACES)?;
         let mut files = transaction.open_table(tables::FILES)?;
         let first = tables::place_key(hash, number, 0);
@@ -277,7 +279,7 @@ impl Inner {
                 }
             }
         }
-        self.drop_blob(transaction, hash, others, owned_elsewhere)
+        self.drop_blob(transaction, hash, others, owned_elsewhere, dropped)
     }
 
     fn drop_blob(
@@ -286,12 +288,15 @@ impl Inner {
         hash: &Hash,
         keep: bool,
         keep_copy: bool,
-    ) -> Result<Vec<PathBuf>, DbError> {
+        dropped: &mut Dropped,
+    ) -> Result<(), DbError> {
         let mut blobs = transaction.open_table(tables::BLOBS)?;
-        let mut delete = Vec::new();
         let Some(record) = tables::blob(&blobs, hash.as_bytes())? else {
-            return Ok(delete);
+            return Ok(());
         };
+        if !keep_copy && record.home != Home::Elsewhere {
+            dropped.owned_bytes += record.size;
+        }
         if !keep_copy {
             match record.home {
                 Home::Elsewhere => {}
@@ -300,12 +305,12 @@ impl Inner {
                         .open_table(tables::SMALL)?
                         .remove(hash.as_bytes())?;
                 }
-                Home::File => delete.push(self.blob_path(hash)),
+                Home::File => dropped.files.push(self.blob_path(hash)),
             }
         }
         if !keep {
             if record.tree == TreePlace::File {
-                delete.push(self.tree_path(hash));
+                dropped.files.push(self.tree_path(hash));
             }
             blobs.remove(hash.as_bytes())?;
         } else if !keep_copy && record.home != Home::Elsewhere {
@@ -315,8 +320,17 @@ impl Inner {
             };
             blobs.insert(hash.as_bytes(), record.encode().as_slice())?;
         }
-        Ok(delete)
+        Ok(())
     }
+}
+
+/// What was dropped, and is deleted once the transaction is committed.
+#[derive(Default)]
+pub(crate) struct Dropped {
+    /// Files of the data directory.
+    pub(crate) files: Vec<PathBuf>,
+    /// Bytes of copies.
+    pub(crate) owned_bytes: u64,
 }
 
 /// Forgets what stands under a root number alone.

@@ -11,7 +11,7 @@ use potluck_content::tree::{Geometry, PARENT_BYTES, Parent, ParentSource};
 use crate::errors::Fault;
 use crate::open::Inner;
 use crate::records::{MAX_INLINE_TREE, TreePlace};
-use crate::sys;
+use crate::sys::{self, Dir};
 use crate::types::PlacedParent;
 
 /// Bytes of a tree that are read or written at once.
@@ -26,16 +26,34 @@ impl Inner {
         fan_out(&self.dir, "blobs", hash, "")
     }
 
-    /// Moves a finished temporary file to its place in the data directory, replacing what is there.
-    pub(crate) fn put_in_place(&self, temporary: &Path, path: &Path) -> Result<(), Fault> {
-        let first = fs::rename(temporary, path);
-        let Err(error) = first else { return Ok(()) };
-        if error.kind() != io::ErrorKind::NotFound {
-            return Err(Fault::io("create", path, error));
+    /// Moves a finished temporary file to its place in the data directory, replacing what is there. Its
+    /// bytes and its name survive a power cut when `sync`; otherwise the caller sees to that.
+    pub(crate) fn put_in_place(
+        &self,
+        temporary: &Path,
+        path: &Path,
+        sync: bool,
+    ) -> Result<(), Fault> {
+        if sync {
+            sync_file(temporary)?;
         }
         let parent = path.parent().unwrap_or(&self.dir);
-        fs::create_dir_all(parent).map_err(|error| Fault::io("create", parent, error))?;
-        fs::rename(temporary, path).map_err(|error| Fault::io("create", path, error))
+        let mut made = false;
+        if let Err(error) = fs::rename(temporary, path) {
+            if error.kind() != io::ErrorKind::NotFound {
+                return Err(Fault::io("create", path, error));
+            }
+            fs::create_dir_all(parent).map_err(|error| Fault::io("create", parent, error))?;
+            fs::rename(temporary, path).map_err(|error| Fault::io("create", path, error))?;
+            made = true;
+        }
+        if sync {
+            sync_dir(parent)?;
+            if let Some(above) = parent.parent().filter(|_| made) {
+                sync_dir(above)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -108,10 +126,7 @@ impl NewTree {
             Self::Inline(tree) => Ok(TreePlace::Inline(tree)),
             Self::File(mut file) => {
                 file.seal()?;
-                if sync {
-                    sync_file(&file.path)?;
-                }
-                inner.put_in_place(&file.path, &inner.tree_path(hash))?;
+                inner.put_in_place(&file.path, &inner.tree_path(hash), sync)?;
                 file.kept = true;
                 Ok(TreePlace::File)
             }
@@ -207,6 +222,13 @@ impl Drop for OutboardFile {
 pub(crate) fn sync_file(path: &Path) -> Result<(), Fault> {
     let file = File::options().write(true).open(path);
     file.and_then(|file| file.sync_data())
+        .map_err(|error| Fault::io("sync", path, error))
+}
+
+/// Makes the names in a directory survive a power cut.
+pub(crate) fn sync_dir(path: &Path) -> Result<(), Fault> {
+    let dir = Dir::open(path);
+    dir.and_then(|dir| dir.sync())
         .map_err(|error| Fault::io("sync", path, error))
 }
 

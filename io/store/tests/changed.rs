@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use common::*;
 use potluck_content::{Address, PieceSet};
-use potluck_store::{BeginError, ReadError, ShareRequest, SpanBuf, Store, What};
+use potluck_store::{BeginError, Problem, ReadError, ShareRequest, SpanBuf, Store, What};
 use tempfile::{TempDir, tempdir};
 
 const SIZE: usize = 6_000_000;
@@ -58,60 +58,61 @@ fn keep_times(path: &Path, change: impl FnOnce()) {
         .unwrap();
 }
 
+const CHANGES: [&str; 7] = [
+    "truncated",
+    "appended",
+    "edited",
+    "replaced",
+    "deleted",
+    "now a folder",
+    "now a link",
+];
+
+/// Changes a file as the name says. Gives what the store should say of it.
+fn change(name: &str, path: &Path) -> What {
+    let new = path.with_extension("new");
+    match name {
+        "truncated" => {
+            fs::File::options()
+                .write(true)
+                .open(path)
+                .unwrap()
+                .set_len(5_999_999)
+                .unwrap();
+        }
+        "appended" => put(path, &[bytes(1, SIZE), vec![0]].concat()),
+        "edited" => put(path, &bytes(2, SIZE)),
+        "replaced" => {
+            put(&new, &bytes(3, SIZE));
+            fs::rename(&new, path).unwrap();
+        }
+        "deleted" => fs::remove_file(path).unwrap(),
+        "now a folder" => {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        }
+        "now a link" => {
+            fs::rename(path, &new).unwrap();
+            std::os::unix::fs::symlink(&new, path).unwrap();
+        }
+        _ => panic!("{name}"),
+    }
+    if name == "deleted" {
+        What::Missing
+    } else {
+        What::Changed
+    }
+}
+
 #[test]
 fn every_change_is_noticed_and_told() {
-    let changes: [(&str, fn(&Path), What); 7] = [
-        (
-            "truncated",
-            |p| {
-                fs::File::options()
-                    .write(true)
-                    .open(p)
-                    .unwrap()
-                    .set_len(5_999_999)
-                    .unwrap()
-            },
-            What::Changed,
-        ),
-        (
-            "appended",
-            |p| put(p, &[bytes(1, SIZE), vec![0]].concat()),
-            What::Changed,
-        ),
-        ("edited", |p| put(p, &bytes(2, SIZE)), What::Changed),
-        (
-            "replaced",
-            |p| {
-                put(&p.with_extension("new"), &bytes(3, SIZE));
-                fs::rename(p.with_extension("new"), p).unwrap()
-            },
-            What::Changed,
-        ),
-        ("deleted", |p| fs::remove_file(p).unwrap(), What::Missing),
-        (
-            "now a folder",
-            |p| {
-                fs::remove_file(p).unwrap();
-                fs::create_dir(p).unwrap()
-            },
-            What::Changed,
-        ),
-        (
-            "now a link",
-            |p| {
-                fs::rename(p, p.with_extension("x")).unwrap();
-                std::os::unix::fs::symlink(p.with_extension("x"), p).unwrap()
-            },
-            What::Changed,
-        ),
-    ];
     for opened_before in [false, true] {
-        for (name, change, expected) in changes {
+        for name in CHANGES {
             let (_dir, store, path, address) = setup();
             if opened_before {
                 read_all(&store, &address.hash, SIZE as u64, 64).unwrap();
             }
-            change(&path);
+            let expected = change(name, &path);
             assert_eq!(read_fails(&store, &address, &path), expected, "{name}");
             assert_eq!(
                 problem(&store, &address),
@@ -128,6 +129,32 @@ fn every_change_is_noticed_and_told() {
                 .verify(&address, 2, &mut |_| ControlFlow::Continue(()))
                 .unwrap();
             assert_eq!(report.problem_count, 1, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_glance_finds_what_is_gone_or_cut() {
+    for name in CHANGES {
+        let (_dir, store, path, address) = setup();
+        assert_eq!(store.refresh(&address).unwrap(), []);
+        let expected = change(name, &path);
+        let found = store.refresh(&address).unwrap();
+        if name == "edited" || name == "replaced" {
+            assert_eq!(found, [], "{name}");
+        } else {
+            assert_eq!(
+                found,
+                [Problem {
+                    path: path.clone(),
+                    what: expected
+                }],
+                "{name}"
+            );
+            assert!(
+                store.available(&address).unwrap().unwrap().is_empty(),
+                "{name}"
+            );
         }
     }
 }

@@ -690,3 +690,56 @@ proptest! {
         prop_assert!(tree(&dest) == tree(&pair.path("src")));
     }
 }
+
+#[test]
+fn many_threads_write_read_and_checkpoint_at_once() {
+    let pair = Pair::new();
+    for n in 0..60 {
+        put(
+            &pair.path(&format!("src/d{}/f{n}", n % 7)),
+            &bytes(n, 20_000 * n as usize),
+        );
+    }
+    let address = share(&pair.from, &pair.path("src")).root.address;
+    let download = pair
+        .to
+        .begin(spec(&pair.from, address, &pair.path("out")))
+        .unwrap();
+    let layout = download.layout();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4)
+            .map(|worker| {
+                let (from, download) = (&pair.from, &download);
+                scope.spawn(move || {
+                    let mut buffer = SpanBuf::new();
+                    for piece in (0..layout.pieces()).filter(|piece| piece % 4 == worker) {
+                        fetch_piece(from, download, piece, &mut buffer);
+                    }
+                })
+            })
+            .collect();
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                download.checkpoint().unwrap();
+            }
+        });
+        scope.spawn(|| {
+            let mut buffer = SpanBuf::new();
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                for piece in pair.to.available(&address).unwrap().unwrap().iter() {
+                    let piece = layout.piece(piece);
+                    let hash = layout.blobs()[piece.blob as usize].hash;
+                    pair.to.read_span(&hash, piece.groups, &mut buffer).unwrap();
+                }
+            }
+        });
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert!(missing(&download).is_empty());
+    download.finish(true, 1).unwrap();
+    assert!(tree(&pair.path("out")) == tree(&pair.path("src")));
+}

@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::*;
-use potluck_store::{FinishError, OpenError, ShareRequest, SpanBuf, Store, StoreOptions};
+use potluck_store::{Fault, FinishError, OpenError, ShareRequest, SpanBuf, Store, StoreOptions};
 use tempfile::tempdir;
 
 const ROLE: &str = "POTLUCK_STORE_TEST_ROLE";
@@ -26,9 +26,19 @@ fn child(role: &str, dir: &Path) -> Child {
         .env(ROLE, role)
         .env("POTLUCK_STORE_TEST_DIR", dir)
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(said(dir))
         .spawn()
         .unwrap()
+}
+
+/// Where children say why they failed.
+fn said(dir: &Path) -> Stdio {
+    fs::File::options()
+        .append(true)
+        .create(true)
+        .open(dir.join("said"))
+        .unwrap()
+        .into()
 }
 
 /// What the child does; nothing when it is run as a test.
@@ -100,14 +110,19 @@ fn a_download_killed_at_any_moment_is_finished_with_little_fetched_twice() {
     for round in 0_u64..500 {
         let mut child = child("fetch", dir.path());
         // Between nothing and about as long as it takes to do all.
-        let wait = Duration::from_micros(bytes(round, 8)[0].into()) * 1000;
+        let wait =
+            Duration::from_micros(bytes(round, 8)[0].into()) * [200, 1000][round as usize % 2];
         let started = Instant::now();
         let mut ended = None;
         while started.elapsed() < wait && ended.is_none() {
             ended = child.try_wait().unwrap();
         }
         if let Some(status) = ended {
-            assert!(status.success());
+            assert!(
+                status.success(),
+                "{}",
+                fs::read_to_string(dir.path().join("said")).unwrap()
+            );
             break;
         }
         child.kill().unwrap();
@@ -121,12 +136,21 @@ fn a_download_killed_at_any_moment_is_finished_with_little_fetched_twice() {
         }
         if kills > 60 {
             // Enough; the last one may take its time.
-            assert!(self::child("fetch", dir.path()).wait().unwrap().success());
+            let status = self::child("fetch", dir.path()).wait().unwrap();
+            assert!(
+                status.success(),
+                "{}",
+                fs::read_to_string(dir.path().join("said")).unwrap()
+            );
             break;
         }
     }
     assert!(tree(&dest) == tree(&dir.path().join("src")));
-    let log = fs::read_to_string(dir.path().join("log")).unwrap();
+    check_after_kills(dir.path(), total, kills);
+}
+
+fn check_after_kills(dir: &Path, total: u64, kills: u64) {
+    let log = fs::read_to_string(dir.join("log")).unwrap();
     let fetched: u64 = log
         .lines()
         .map(|line| line.parse::<u64>().unwrap_or(0))
@@ -139,7 +163,7 @@ fn a_download_killed_at_any_moment_is_finished_with_little_fetched_twice() {
         "{kills} kills, {} bytes fetched twice",
         fetched.saturating_sub(total)
     );
-    let to = open_shared(&dir.path().join("to"));
+    let to = open_shared(&dir.join("to"));
     let address = to.roots().unwrap()[0].address;
     let report = to
         .verify(&address, 0, &mut |_| ControlFlow::Continue(()))
@@ -147,9 +171,9 @@ fn a_download_killed_at_any_moment_is_finished_with_little_fetched_twice() {
     assert_eq!(report.problem_count, 0);
     assert!(to.partials().unwrap().is_empty());
     assert!(
-        names(dir.path()).iter().all(|name| !name.ends_with("part")),
+        names(dir).iter().all(|name| !name.ends_with("part")),
         "{:?}",
-        names(dir.path())
+        names(dir)
     );
 }
 
@@ -210,16 +234,17 @@ fn one_process_at_a_time() {
         other => panic!("{other:?}"),
     }
     fs::write(dir.path().join("version"), "garbage").unwrap();
-    assert!(matches!(
-        Store::open(dir.path(), StoreOptions::default()),
-        Err(OpenError::Fault(_))
-    ));
+    damaged(dir.path());
     fs::write(dir.path().join("version"), "1\n").unwrap();
     fs::write(dir.path().join("meta.redb"), bytes(1, 50_000)).unwrap();
-    assert!(matches!(
-        Store::open(dir.path(), StoreOptions::default()),
-        Err(OpenError::Fault(_))
-    ));
+    damaged(dir.path());
+}
+
+fn damaged(dir: &Path) {
+    match Store::open(dir, StoreOptions::default()) {
+        Err(OpenError::Fault(Fault::Corrupt { what })) => assert!(!what.is_empty()),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The moment between the final rename and its record.
@@ -235,4 +260,42 @@ fn finished_means_finished() {
         .unwrap();
     download.finish(true, 1).unwrap();
     assert!(matches!(download.finish(true, 1), Err(FinishError::Ended)));
+}
+
+/// A database damaged on disk gives errors, or what it still has. Panics of the database library
+#[test]
+fn a_damaged_database_never_ends_the_process() {
+    let dir = tempdir().unwrap();
+    put(&dir.path().join("f"), &bytes(1, 100_000));
+    let data = dir.path().join("data");
+    let store = open(&data);
+    let address = share(&store, &dir.path().join("f")).root.address;
+    drop(store);
+    let path = data.join("meta.redb");
+    let right = fs::read(&path).unwrap();
+    for round in 0..60 {
+        let mut wrong = right.clone();
+        let random = bytes(round, 800);
+        for at in random.chunks(8).take(1 + round as usize) {
+            let at = u64::from_le_bytes(at.try_into().unwrap()) as usize % wrong.len();
+            wrong[at] ^= 0x41;
+        }
+        fs::write(&path, &wrong).unwrap();
+        if let Ok(store) = Store::open(&data, StoreOptions::default()) {
+            let _ = store.roots();
+            let _ = store.available(&address);
+            let _ = read_all(&store, &address.hash, 100_000, 4);
+            let _ = store.share(&ShareRequest::path(dir.path().join("f"), 1), &mut |_| {
+                ControlFlow::Continue(())
+            });
+        }
+    }
+    for end in (0..right.len()).step_by(right.len() / 40) {
+        fs::write(&path, &right[..end]).unwrap();
+        if let Ok(store) = Store::open(&data, StoreOptions::default()) {
+            let _ = store.roots();
+        }
+    }
+    fs::write(&path, &right).unwrap();
+    assert!(open(&data).root(&address).unwrap().is_some());
 }

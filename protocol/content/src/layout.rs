@@ -4,18 +4,22 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::tree::Geometry;
-use crate::{GROUP_BYTES, Hash, MAX_ENTRIES, Manifest, Node, PieceSet};
+use crate::{GROUP_BYTES, Hash, MAX_ENTRIES, MAX_TOTAL_BYTES, Manifest, Node, PieceSet};
 
 /// Most pieces that a layout has.
 pub const MAX_PIECES: u32 = 1 << 22;
 
 /// Groups in a piece are 2 to the power of this at least: 256 KiB.
 const MIN_PIECE_LOG: u32 = 4;
-/// Pieces grow until the bytes fill at most this many of them.
-const MAX_FULL_PIECES: u64 = 65_536;
+/// And at most: 16 MiB, which is what one request may ask for.
+const MAX_PIECE_LOG: u32 = 10;
+/// Up to that, pieces grow until the bytes fill at most this many of them.
+const MANY_PIECES: u64 = 65_536;
 
 // Every blob ends with at most one piece that is not full.
-const _: () = assert!(MAX_FULL_PIECES + MAX_ENTRIES as u64 <= MAX_PIECES as u64);
+const _: () = assert!(
+    MAX_TOTAL_BYTES / (GROUP_BYTES << MAX_PIECE_LOG) + MAX_ENTRIES as u64 <= MAX_PIECES as u64
+);
 
 /// A blob in a layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +62,7 @@ pub struct PieceLayout {
 }
 
 impl PieceLayout {
-    /// The layout of one blob.
+    /// The layout of one blob, of at most [`MAX_TOTAL_BYTES`].
     #[must_use]
     pub fn for_blob(hash: Hash, size: u64) -> Self {
         Self::cut(vec![(hash, size)])
@@ -84,7 +88,9 @@ impl PieceLayout {
             .iter()
             .fold(0u64, |sum, (_, size)| sum.saturating_add(*size));
         let mut piece_log = MIN_PIECE_LOG;
-        while total_bytes.div_ceil(GROUP_BYTES << piece_log) > MAX_FULL_PIECES {
+        while piece_log < MAX_PIECE_LOG
+            && total_bytes.div_ceil(GROUP_BYTES << piece_log) > MANY_PIECES
+        {
             piece_log += 1;
         }
         let mut pieces = 0u32;
@@ -93,14 +99,14 @@ impl PieceLayout {
         let mut blobs = Vec::with_capacity(sizes.len());
         for (hash, size) in sizes {
             let count = size.div_ceil(GROUP_BYTES << piece_log);
-            let count = u32::try_from(count).unwrap_or(MAX_PIECES);
+            let count = u32::try_from(count).map_or(MAX_PIECES, |count| count.min(MAX_PIECES));
             blobs.push(LayoutBlob {
                 hash,
                 size,
                 first_piece: pieces,
                 pieces: count,
             });
-            pieces += count;
+            pieces = pieces.saturating_add(count);
             offsets.push(offset);
             offset = offset.saturating_add(size);
         }
@@ -298,10 +304,13 @@ mod tests {
         assert_eq!(piece_bytes(1), 256 << 10);
         assert_eq!(piece_bytes(16 << 30), 256 << 10);
         assert_eq!(piece_bytes((16 << 30) + 1), 512 << 10);
-        assert_eq!(piece_bytes(20 << 40), 512 << 20);
-        let largest = PieceLayout::for_blob(Hash::of(b""), u64::MAX);
-        assert_eq!(largest.pieces(), 65_536);
-        assert_eq!(largest.piece(65_535).groups.end, 1 << 50);
+        assert_eq!(piece_bytes(1 << 40), 16 << 20);
+        assert_eq!(piece_bytes(20 << 40), 16 << 20);
+        let largest = PieceLayout::for_blob(Hash::of(b""), MAX_TOTAL_BYTES);
+        assert_eq!(largest.pieces(), 1 << 21);
+        assert_eq!(largest.piece((1 << 21) - 1).groups.end, 1 << 31);
+        let beyond = PieceLayout::for_blob(Hash::of(b""), u64::MAX);
+        assert_eq!(beyond.pieces(), MAX_PIECES);
     }
 
     #[test]

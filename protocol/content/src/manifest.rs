@@ -14,8 +14,8 @@ pub use error::{EntryError, ManifestError, Refused};
 pub const MAX_MANIFEST_BYTES: usize = 64 * 1024 * 1024;
 /// Most entries of a manifest.
 pub const MAX_ENTRIES: usize = 1_000_000;
-/// Most bytes that the files of a folder have together; no file system holds larger files.
-pub const MAX_TOTAL_BYTES: u64 = i64::MAX as u64;
+/// Most bytes that a file has, or the files of a folder together: 32 TiB.
+pub const MAX_TOTAL_BYTES: u64 = 1 << 45;
 
 /// Something in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,11 @@
 //! The planner against random sources: whatever they do, a download with one honest source ends, complete.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may fail a test"
+)]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,16 @@
 //! The planner against sources of all kinds, in virtual time.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may fail a test"
+)]
+#![allow(
+    clippy::single_range_in_vec_init,
+    clippy::reversed_empty_ranges,
+    reason = "lists of ranges, some of them strange on purpose"
+)]
+
 mod support;
 
 use std::sync::Arc;
@@ -103,6 +114,30 @@ fn what_a_stalled_source_held_is_asked_elsewhere_within_two_seconds() {
 }
 
 #[test]
+fn a_stalled_source_is_left_within_two_seconds_however_much_else_there_is_to_do() {
+    let stalls = Habit {
+        silent: Some(SECOND..u64::MAX),
+        ..Habit::default()
+    };
+    let slow = Habit {
+        rate: 2_000_000,
+        ..Habit::default()
+    };
+    let mut world = World::new(blob_layout(400), vec![stalls, slow], 3);
+    world.run_for(seconds(1.0));
+    let asked = world.cancels;
+    world.run_for(seconds(2.0));
+    assert!(world.cancels > asked);
+    let reports = world.planner.sources(world.time());
+    assert!(
+        matches!(reports[0].state, SourceState::BackingOff { .. }),
+        "{:?}",
+        reports[0]
+    );
+    world.run(seconds(100.0));
+}
+
+#[test]
 fn a_source_that_dies_is_replaced_at_once() {
     let dies = Habit {
         leaves: Some(SECOND),
@@ -159,6 +194,38 @@ fn a_source_that_gets_slow_loses_its_work() {
 }
 
 #[test]
+fn the_last_pieces_are_asked_for_twice_when_that_is_faster() {
+    let slow = Habit {
+        rate: 200_000,
+        batch: 1024,
+        ..Habit::default()
+    };
+    let mut world = World::new(blob_layout(10), vec![slow, Habit::default()], 3);
+    let taken = world.run(seconds(60.0)).as_secs_f64();
+    // A piece takes the slow one 1.3 s.
+    assert!(taken < 0.9, "{taken} s");
+    assert!(world.excess() <= PIECE);
+}
+
+#[test]
+fn not_many_pieces_are_asked_for_twice() {
+    let slow = Habit {
+        rate: 200_000,
+        batch: 1024,
+        ..Habit::default()
+    };
+    let mut habits = vec![slow; 20];
+    habits.push(Habit::default());
+    let mut world = World::new(blob_layout(100), habits, 3);
+    world.run(seconds(60.0));
+    assert!(
+        world.excess() <= 2 * PIECE,
+        "{} pieces in excess",
+        world.excess() / PIECE
+    );
+}
+
+#[test]
 fn the_only_source_goes_dark_and_returns() {
     let dark = Habit {
         silent: Some(SECOND..21 * SECOND),
@@ -168,7 +235,7 @@ fn the_only_source_goes_dark_and_returns() {
     let taken = world.run(seconds(60.0)).as_secs_f64();
     let ideal = 20.0 + 400.0 * PIECE as f64 / 20e6;
     assert!(taken < ideal + 2.0, "{taken} s, ideal {ideal} s");
-    assert!(matches!(world.planner.waiting(world.time()), None));
+    assert!(world.planner.waiting(world.time()).is_none());
 }
 
 #[test]

@@ -296,6 +296,11 @@ impl World {
     }
 }
 
+/// Planners know a connection as a source with its number.
+pub(crate) fn conn_of(source: SourceId) -> ConnId {
+    ConnId::try_from(source.0).unwrap_or(ConnId::MAX)
+}
+
 /// Microseconds that bytes take at a rate.
 pub(crate) fn time_for(bytes: u64, rate: u64) -> u64 {
     bytes.saturating_mul(1_000_000).div_ceil(rate.max(1))

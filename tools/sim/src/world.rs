@@ -10,8 +10,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::Config;
-use crate::event::{ConnId, Event, FlowId, Message, NodeId, Queue};
-use crate::network::Conn;
+use crate::event::{Event, FlowId, Message, NodeId, Queue};
+use crate::network::{Conn, conn_of};
 use crate::node::{Flow, Node};
 use crate::summary::Summary;
 use crate::trace::Trace;
@@ -58,6 +58,8 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) events: u64,
     pub(crate) broken: Option<String>,
+    /// The node whose invariants were checked last.
+    checked: NodeId,
 }
 
 /// Runs a simulation to its end.
@@ -89,6 +91,7 @@ impl World {
             trace: Trace::new(config.seed),
             events: 0,
             broken: None,
+            checked: 0,
             config,
         };
         for id in 0..=world.config.peers as usize {
@@ -142,8 +145,8 @@ impl World {
                 return Err(broken);
             }
             if self.events.is_multiple_of(self.config.check_every) {
-                let node = (self.events / self.config.check_every) as usize % self.nodes.len();
-                self.check(node)?;
+                self.checked = (self.checked + 1) % self.nodes.len();
+                self.check(self.checked)?;
             }
         }
         Ok(())
@@ -251,7 +254,7 @@ impl World {
                 pieces,
                 ..
             } => {
-                let conn = source.0 as ConnId;
+                let conn = conn_of(source);
                 let message = Message::Request {
                     request,
                     pieces: pieces.into(),
@@ -259,10 +262,10 @@ impl World {
                 self.send(conn, id, message);
             }
             Output::Cancel { source, request } => {
-                self.send(source.0 as ConnId, id, Message::Cancel { request });
+                self.send(conn_of(source), id, Message::Cancel { request });
             }
             Output::Ban { source, reason } => {
-                let conn = source.0 as ConnId;
+                let conn = conn_of(source);
                 let liar = self.conns[conn].other(id);
                 if !self.nodes[liar].is_liar() {
                     self.broken = Some(format!("node {id} banned honest node {liar}: {reason}"));

@@ -1,5 +1,11 @@
 //! Two hundred nodes in each scenario, several seeds each.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may fail a test"
+)]
+
 use std::time::Duration;
 
 use potluck_sim::{Config, Scenario, Summary, run};

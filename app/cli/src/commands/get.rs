@@ -2,7 +2,7 @@
 
 use crate::app::{App, absolute, as_text};
 use crate::args::Get;
-use crate::failure::{Outcome, usage};
+use crate::failure::Outcome;
 use crate::session::{Need, Session, with};
 use crate::ui::get_view::GetView;
 use crate::ui::units::{average, clip, count, duration, peer, percent, rate, size};
@@ -34,12 +34,6 @@ pub(crate) async fn run(app: &App, args: Get) -> Outcome {
 fn destination(output: Option<&Path>) -> Result<String, ErrorBody> {
     let given = output.unwrap_or(Path::new("./"));
     let shown = given.as_os_str().as_encoded_bytes();
-    if shown.is_empty() {
-        return Err(usage(
-            "the destination is empty",
-            "name one with -o, or leave -o out",
-        ));
-    }
     let below = shown.ends_with(b"/") || matches!(shown, b"." | b"..") || ends_in_dots(shown);
     let mut whole = as_text(absolute(given)?)?;
     if below && !whole.ends_with(MAIN_SEPARATOR) {
@@ -151,6 +145,5 @@ mod tests {
             );
         }
         assert!(destination(Some(Path::new(".."))).unwrap().ends_with('/'));
-        assert!(destination(Some(Path::new(""))).is_err());
     }
 }

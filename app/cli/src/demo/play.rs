@@ -21,6 +21,9 @@ const DEADLINE: Duration = Duration::from_secs(180);
 /// Each node sends a whole copy in about so many seconds, so that there is something to see.
 const COPY_SECONDS: u64 = 10;
 
+/// A small folder is not drawn out.
+const LEAST_RATE: u64 = 8 << 20;
+
 /// Plays all of it; every process has ended when this returns, or is dropped.
 pub(super) async fn play(app: &App, home: &Path, bytes: u64) -> Result<Summary, ErrorBody> {
     let mut view = View::new(&app.output);
@@ -90,7 +93,7 @@ async fn make_content(original: &Path, bytes: u64) -> Result<content::Made, Erro
 
 /// Node 3 first: it is the one that all others are told of, and the only one.
 async fn start_nodes(view: &mut View, home: &Path, bytes: u64) -> Result<Vec<DemoNode>, ErrorBody> {
-    let rate = bytes / COPY_SECONDS;
+    let rate = (bytes / COPY_SECONDS).max(LEAST_RATE);
     let third = DemoNode::start(Spec {
         home,
         number: 3,

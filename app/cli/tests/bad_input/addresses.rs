@@ -73,8 +73,8 @@ fn nobody_there() {
         (node.address().to_owned(), "this node's own", "another node"),
         (
             format!("/p2p/{}", peer_of(&dead)),
-            "no address",
-            "before /p2p/",
+            "not a supported kind of address",
+            "/tcp/",
         ),
         (
             "/ip4/127.0.0.1/udp/9".to_owned(),

@@ -39,7 +39,7 @@ fn refused(case: &str, run: impl Fn() -> Run, code: i32, message: &str, hint: &s
     );
     assert_eq!(plain.stdout, "", "{case}: {plain}");
 
-    let json = run().json().fails(code);
+    let json = run().env("POTLUCK_JSON", "1").fails(code);
     let event = json.last("error");
     assert_eq!(event["code"], code, "{case}: {json}");
     assert_eq!(event["message"], said, "{case}: {json}");

@@ -179,7 +179,7 @@ fn a_damaged_data_directory() {
             || scratch.run("data", ["up"]),
             1,
             "meta.redb",
-            "potluck doctor",
+            "check the disk",
         );
     }
     fs::write(data.join("meta.redb"), meta).unwrap();

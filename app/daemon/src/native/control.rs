@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::frames::{FLOOD, Patience, breach, read_frame, write_frame};
 use crate::source::{CloseReason, ProvenHead, Reporter, SourceNews};
 use potluck_content::tree::{self, Geometry};
-use potluck_content::{Address, Kind, MAX_MANIFEST_BYTES};
+use potluck_content::{Address, Kind, MAX_MANIFEST_BYTES, MAX_TOTAL_BYTES};
 use potluck_identity::PeerId;
 use potluck_net::{Channel, Multiaddr, PipeReader, PipeWriter};
 use potluck_transfer::wire::PieceMap;
@@ -95,6 +95,9 @@ fn check_welcome(root: Address, welcome: Welcome) -> Result<(ProvenHead, PieceMa
     let Welcome { size, head, have } = welcome;
     if root.kind == Kind::Folder && size > MAX_MANIFEST_BYTES as u64 {
         return Err(format!("claims a manifest of {size} bytes"));
+    }
+    if size > MAX_TOTAL_BYTES {
+        return Err(format!("claims a file of {size} bytes"));
     }
     let Some(Head { proof, data }) = head else {
         return Err("left out the proof of the size".to_owned());

@@ -197,7 +197,8 @@ impl Server<'_> {
         }
         // A cancel that came after the last item would otherwise hit a later request of that id.
         self.queue.cancelled(request.id);
-        patiently(&mut turn, 0, self.writer.flush()).await
+        drop(turn);
+        in_time(self.writer.flush()).await
     }
 
     /// Reads an item's bytes and proof, checked against the address.

@@ -86,9 +86,14 @@ impl Api {
     }
 
     pub async fn status(&self) -> Status {
+        self.try_status().await.expect("the node answers")
+    }
+
+    /// `None` once the node is gone.
+    pub async fn try_status(&self) -> Option<Status> {
         let url = format!("{}/api/v1/status", self.file.url);
         let request = self.http.get(url).bearer_auth(&self.file.token);
-        request.send().await.unwrap().json().await.unwrap()
+        request.send().await.ok()?.json().await.ok()
     }
 
     /// What `status` says of a peer.

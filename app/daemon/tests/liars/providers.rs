@@ -2,13 +2,14 @@
 
 use super::bulk::{Sends, Which};
 use super::control::Says;
-use super::daemon::{Api, Daemon, OwnProcess, done, wait_for};
+use super::daemon::{Api, Daemon, Fetched, OwnProcess, done, wait_for};
 use super::liar::{Liar, Lie, count};
 use super::truth::Truth;
 use potluck_api::GetEvent;
 use potluck_content::Link;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
@@ -18,6 +19,16 @@ const FILE_BYTES: usize = 12 * 1024 * 1024 + 5000;
 /// What may be on its way to a node when it cuts a peer off: what it asked for at the start, and
 /// what the sockets of both ends hold.
 const IN_FLIGHT: u64 = 8 * MIB;
+/// Memory that a flood may cost, the download itself included.
+const MOST_MEMORY: u64 = 64 * MIB;
+
+/// Whom a link leads to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hints {
+    Both,
+    /// The honest node comes later.
+    LiarAlone,
+}
 
 /// An honest node, a liar, and what both offer.
 struct Table {
@@ -50,9 +61,11 @@ impl Table {
         }
     }
 
-    fn link(&self) -> String {
-        let honest = self.honest.api.address().parse().unwrap();
-        let addrs = [self.liar.address.clone(), honest];
+    fn link(&self, to: Hints) -> String {
+        let mut addrs = vec![self.liar.address.clone()];
+        if to == Hints::Both {
+            addrs.push(self.honest.api.address().parse().unwrap());
+        }
         Link::new(self.truth.root).with_addrs(addrs).to_string()
     }
 
@@ -60,14 +73,71 @@ impl Table {
         self.dir.path().join("fetched")
     }
 
-    fn get(&self, fetcher: &Api) -> JoinHandle<Vec<GetEvent>> {
-        let (fetcher, link, dest) = (fetcher.clone(), self.link(), self.dest());
+    fn get(&self, fetcher: &Api, hints: Hints) -> JoinHandle<Vec<GetEvent>> {
+        let (fetcher, link, dest) = (fetcher.clone(), self.link(hints), self.dest());
         tokio::spawn(async move { fetcher.get(&link, &dest).await })
     }
 
     /// Lets the honest node deliver the rest at full speed.
     async fn hurry(&self) {
         self.honest.api.set("limits.up", None).await;
+    }
+
+    /// Fetches, and checks all that is to be seen of the liar.
+    async fn expose(&self, api: &Api, hints: Hints, reason: &str) {
+        let getting = self.get(api, hints);
+        let named = api.banned(&self.liar.peer).await;
+        let seen = &self.liar.seen;
+        let first = *seen.first.lock().unwrap();
+        // "Piece *" stands for the piece of the very first lie: it did not get away with one.
+        let place = first.map_or_else(String::new, |(hash, group)| {
+            self.truth.piece(&hash, group).to_string()
+        });
+        let expected = reason.replace('*', &place);
+        assert!(named.contains(&expected), "'{named}', not '{expected}'");
+        wait_for("the connection to end", || async {
+            (!self.liar.is_connected(api.peer()).await).then_some(())
+        })
+        .await;
+        self.hurry().await;
+        if hints == Hints::LiarAlone {
+            api.connect(self.honest.api.address()).await;
+        }
+        let events = getting.await.unwrap();
+        let fetched = done(&events);
+        self.truth.assert_same(&self.dest());
+        let told = events.iter().any(|event| {
+            matches!(event, GetEvent::Banned { peer, reason }
+                if *peer == self.liar.peer && reason.contains(&expected))
+        });
+        assert!(told, "whoever fetches is told of the ban");
+        api.assert_not_banned(self.honest.api.peer()).await;
+        assert!(fetched.from(self.honest.api.peer()) > 0);
+        let after = count(&seen.after_lie);
+        println!(
+            "'{named}': {} requests, {} lies, {after} bytes after the first; {} received for {}",
+            count(&seen.requests),
+            count(&seen.lies),
+            fetched.fetched,
+            fetched.bytes,
+        );
+        assert!(after <= IN_FLIGHT, "{after} bytes after the lie");
+        let in_vain = fetched.fetched.saturating_sub(fetched.bytes);
+        assert!(in_vain <= 2 * MIB, "{in_vain} bytes in vain");
+    }
+
+    /// Fetches from a peer that is not banned for what it does, and gives the closing line.
+    async fn endure(&self, api: &Api) -> Fetched {
+        let getting = self.get(api, Hints::Both);
+        wait_for("the liar to be asked", || async {
+            (count(&self.liar.seen.hellos) > 0).then_some(())
+        })
+        .await;
+        self.hurry().await;
+        let fetched = done(&getting.await.unwrap());
+        self.truth.assert_same(&self.dest());
+        api.assert_not_banned(self.honest.api.peer()).await;
+        fetched
     }
 
     async fn clear(self) {
@@ -80,52 +150,47 @@ impl Table {
 async fn exposed(lie: Lie, folder: bool, reason: &str) {
     let table = Table::lay(lie, folder).await;
     let fetcher = Daemon::start().await;
-    let api = fetcher.api.clone();
-    let getting = table.get(&api);
-    let named = api.banned(&table.liar.peer).await;
-    let seen = Arc::clone(&table.liar.seen);
-    let first = *seen.first.lock().unwrap();
-    // "Piece *" stands for the piece of the very first lie: it did not get away with one.
-    let place = first.map_or_else(String::new, |(hash, group)| {
-        table.truth.piece(&hash, group).to_string()
-    });
-    let expected = reason.replace('*', &place);
-    assert!(named.contains(&expected), "'{named}', not '{expected}'");
-    wait_for("the connection to end", || async {
-        (!table.liar.is_connected(api.peer()).await).then_some(())
-    })
-    .await;
-    table.hurry().await;
-    let events = getting.await.unwrap();
-    let fetched = done(&events);
-    table.truth.assert_same(&table.dest());
-    let told = events.iter().any(|event| {
-        matches!(event, GetEvent::Banned { peer, reason }
-            if *peer == table.liar.peer && reason.contains(&expected))
-    });
-    assert!(told, "whoever fetches is told of the ban");
-    api.assert_not_banned(table.honest.api.peer()).await;
-    assert!(fetched.from(table.honest.api.peer()) > 0);
-    let after = count(&seen.after_lie);
-    println!(
-        "{lie:?}: '{named}'; {} requests, {} lies, {after} bytes after the first; {} of {} bytes received",
-        count(&seen.requests),
-        count(&seen.lies),
-        fetched.fetched,
-        fetched.bytes,
-    );
-    assert!(after <= IN_FLIGHT, "{after} bytes after the lie");
-    let in_vain = fetched.fetched.saturating_sub(fetched.bytes);
-    assert!(in_vain <= 2 * MIB, "{in_vain} bytes in vain");
+    table.expose(&fetcher.api, Hints::Both, reason).await;
     fetcher.stop().await;
     table.clear().await;
 }
 
-macro_rules! exposed {
-    ($($name:ident: $lie:expr, $folder:expr => $reason:expr;)*) => {$(
+/// The same, when the liar is asked before any other is known.
+async fn exposed_alone(lie: Lie, folder: bool, reason: &str) {
+    let table = Table::lay(lie, folder).await;
+    let fetcher = Daemon::start().await;
+    table.expose(&fetcher.api, Hints::LiarAlone, reason).await;
+    fetcher.stop().await;
+    table.clear().await;
+}
+
+/// The same, and memory stays bounded while the liar does its worst.
+async fn exposed_in_bounds(lie: Lie, folder: bool, reason: &str) {
+    let table = Table::lay(lie, folder).await;
+    let fetcher = OwnProcess::start();
+    let before = fetcher.memory().await;
+    let api = fetcher.api.clone();
+    let watching = tokio::spawn(async move {
+        let mut most = 0;
+        while let Some(status) = api.try_status().await {
+            most = most.max(status.memory_bytes);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        most
+    });
+    table.expose(&fetcher.api, Hints::Both, reason).await;
+    drop(fetcher);
+    let grown = watching.await.unwrap().saturating_sub(before);
+    println!("{lie:?}: {} KiB more", grown >> 10);
+    assert!(grown < MOST_MEMORY, "grown by {} MiB", grown >> 20);
+    table.clear().await;
+}
+
+macro_rules! table {
+    ($check:ident: $($name:ident: $lie:expr, $folder:expr => $reason:expr;)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
-            exposed($lie, $folder, $reason).await;
+            $check($lie, $folder, $reason).await;
         }
     )*};
 }
@@ -136,7 +201,8 @@ const SIZE_PROOF: &str = "sent a wrong proof of the size";
 const SIZE_BYTES: &str = "sent wrong bytes with the proof of the size";
 const MAP: &str = "sent a map of pieces that does not fit the content";
 
-exposed! {
+table! {
+    exposed:
     wrong_proof_of_the_size: Lie::says(Says::WrongProof), FILE => SIZE_PROOF;
     wrong_bytes_with_the_proof_of_the_size: Lie::says(Says::WrongHeadBytes), FILE => SIZE_BYTES;
     too_few_bytes_with_the_proof_of_the_size: Lie::says(Says::WrongHeadLength), FILE => SIZE_BYTES;
@@ -176,17 +242,12 @@ exposed! {
         "sent wrong bytes (piece *)";
     a_wrong_group_later: Lie::sends(Sends::Flipped(Which::Middle)).after(3), FILE =>
         "sent wrong bytes (piece *)";
-    a_wrong_group_of_a_manifest: Lie::sends(Sends::Flipped(Which::First)), FOLDER =>
-        "sent wrong bytes (piece *)";
     a_wrong_small_file: Lie::sends(Sends::Flipped(Which::Last)).after(40), FOLDER =>
         "sent wrong bytes (piece *)";
     true_bytes_of_another_place: Lie::sends(Sends::OtherPlace), FILE => "sent wrong bytes (piece *)";
     zeros: Lie::sends(Sends::Zeros), FILE => "sent wrong bytes (piece *)";
     a_short_reply_then_the_next: Lie::sends(Sends::Less), FILE => "sent wrong bytes (piece *)";
     a_short_reply_then_the_end: Lie::sends(Sends::LessThenClose), FILE => "cut replies short";
-    more_than_was_asked_for: Lie::sends(Sends::MoreForever), FILE => "broke the protocol: a reply";
-    headers_without_end: Lie::sends(Sends::HeadersForever), FILE =>
-        "broke the protocol: a reply that nobody asked for";
     a_reply_to_an_unknown_request: Lie::sends(Sends::UnknownRequest), FILE =>
         "broke the protocol: a reply that nobody asked for";
     a_reply_for_an_unknown_item: Lie::sends(Sends::UnknownItem), FILE =>
@@ -199,4 +260,117 @@ exposed! {
         "claimed to have piece * and did not";
     calls_a_good_request_bad: Lie::sends(Sends::Invalid), FILE =>
         "broke the protocol: refused a request";
+}
+
+table! {
+    exposed_alone:
+    a_wrong_group_of_a_manifest: Lie::sends(Sends::Flipped(Which::First)), FOLDER =>
+        "sent wrong bytes (piece *)";
+    a_wrong_proof_of_part_of_a_manifest: Lie::sends(Sends::WrongProof), FOLDER =>
+        "sent a wrong proof (piece *)";
+    a_wrong_first_request: Lie::sends(Sends::Flipped(Which::Last)), FILE =>
+        "sent wrong bytes (piece *)";
+}
+
+table! {
+    exposed_in_bounds:
+    more_than_was_asked_for: Lie::sends(Sends::MoreForever), FILE => "broke the protocol: a reply";
+    headers_without_end: Lie::sends(Sends::HeadersForever), FILE =>
+        "broke the protocol: a reply that nobody asked for";
+    haves_without_end: Lie::says(Says::Haves), FOLDER => "flooded this node with messages";
+    peers_without_end: Lie::says(Says::Peers), FILE => "flooded this node with messages";
+    pings_without_end: Lie::says(Says::Pings), FILE => "flooded this node with messages";
+}
+
+/// Silence may be no fault of a peer's own: it is named and not banned, and nobody waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_reply_then_silence() {
+    let table = Table::lay(Lie::sends(Sends::LessThenSilence), false).await;
+    let fetcher = Daemon::start().await;
+    let getting = table.get(&fetcher.api, Hints::Both);
+    let liar = &table.liar;
+    let named = wait_for("the silent peer to be named", || async {
+        fetcher.api.peer_status(&liar.peer).await?.reason
+    });
+    assert_eq!(named.await, "stopped in the middle of a reply");
+    table.hurry().await;
+    let lifted = Instant::now();
+    let fetched = done(&getting.await.unwrap());
+    println!("done {:?} after the limit was lifted", lifted.elapsed());
+    table.truth.assert_same(&table.dest());
+    assert_eq!(fetched.from(&liar.peer), 0);
+    assert_eq!(fetched.from(table.honest.api.peer()), FILE_BYTES as u64);
+    let status = fetcher.api.peer_status(&liar.peer).await.unwrap();
+    assert!(!status.banned, "silence alone is no lie");
+    fetcher.api.assert_not_banned(table.honest.api.peer()).await;
+    fetcher.stop().await;
+    table.clear().await;
+}
+
+/// Peers that always refuse are left alone more and more; they are not asked in a tight circle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn never_having_time_is_no_lie_and_no_harm() {
+    for sends in [Sends::Busy, Sends::Cancelled] {
+        let table = Table::lay(Lie::sends(sends), false).await;
+        let fetcher = Daemon::start().await;
+        let fetched = table.endure(&fetcher.api).await;
+        assert_eq!(fetched.from(&table.liar.peer), 0);
+        fetcher.api.assert_not_banned(&table.liar.peer).await;
+        let requests = count(&table.liar.seen.requests);
+        println!("{sends:?}: asked {requests} times");
+        assert!(requests < 40, "asked {requests} times");
+        fetcher.stop().await;
+        table.clear().await;
+    }
+}
+
+/// What a peer says of others is only a hint: nonsense in it does no harm.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn junk_among_the_peers_it_names_does_no_harm() {
+    let table = Table::lay(Lie::says(Says::JunkPeers), false).await;
+    let fetcher = Daemon::start().await;
+    table.endure(&fetcher.api).await;
+    fetcher.api.assert_not_banned(&table.liar.peer).await;
+    fetcher.stop().await;
+    table.clear().await;
+}
+
+/// A provider that names hundreds of peers which do not answer keeps nobody from those that do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn made_up_peers_do_not_keep_the_found_ones_waiting() {
+    // Takes connections and never says a word, so that each dial takes as long as it may.
+    let pit = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = pit.local_addr().unwrap().port();
+    let pit = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = pit.accept().await {
+            held.push(stream);
+        }
+    });
+    let lie = Lie {
+        says: Says::PeersAtPort(port),
+        sends: Sends::Busy,
+        truthful: 0,
+    };
+    let table = Table::lay(lie, false).await;
+    table.hurry().await;
+    // The honest node is known to a third alone; only the DHT leads to it.
+    let third = Daemon::start().await;
+    table.honest.api.connect(third.api.address()).await;
+    let fetcher = Daemon::start().await;
+    let getting = table.get(&fetcher.api, Hints::LiarAlone);
+    wait_for("the liar to be asked for bytes", || async {
+        (count(&table.liar.seen.requests) > 0).then_some(())
+    })
+    .await;
+    let begun = Instant::now();
+    fetcher.api.connect(third.api.address()).await;
+    let fetched = done(&getting.await.unwrap());
+    println!("found and fetched in {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert_eq!(fetched.from(table.honest.api.peer()), FILE_BYTES as u64);
+    pit.abort();
+    third.stop().await;
+    fetcher.stop().await;
+    table.clear().await;
 }

@@ -81,7 +81,7 @@ impl Running {
     }
 
     /// The one step that makes the download appear.
-    fn rename(&self) -> Result<(), FinishError> {
+    pub(super) fn rename(&self) -> Result<(), FinishError> {
         let io = |error| Fault::io("create", &self.dest, error);
         let (parent, name) = split(&self.dest);
         let to = Dir::open(parent).map_err(io)?;

@@ -7,6 +7,7 @@ use super::running::lock;
 use crate::errors::Fault;
 use crate::open::Inner;
 use crate::records::{PartialRecord, Purpose};
+use crate::roots::{Dropped, delete_files};
 use crate::tables;
 
 impl Inner {
@@ -51,20 +52,22 @@ impl Inner {
         record: &PartialRecord,
     ) -> Result<(), Fault> {
         let _changing = lock(&self.changing);
-        let files = self.db.write(|transaction| {
+        let dropped = self.db.write(|transaction| {
+            let mut dropped = Dropped::default();
             let key = tables::address_key(address);
             transaction.open_table(tables::PARTIALS)?.remove(&key)?;
             transaction.open_table(tables::BITMAPS)?.remove(&key)?;
             if record.purpose == Purpose::Repair {
-                return Ok(Vec::new());
+                return Ok(dropped);
             }
             transaction
                 .open_table(tables::NUMBERS)?
                 .remove(record.number)?;
-            self.drop_places(transaction, &address.hash, record.number)
+            self.drop_places(transaction, &address.hash, record.number, &mut dropped)?;
+            Ok(dropped)
         })?;
         self.blobs.clear();
-        crate::roots::delete_files(&files);
+        delete_files(&dropped.files);
         let dir = self.partial_dir(record);
         if let Err(error) = std::fs::remove_dir_all(&dir)
             && error.kind() != std::io::ErrorKind::NotFound

@@ -23,6 +23,7 @@ mod opening;
 mod parts;
 mod place;
 mod repair;
+mod replace;
 mod running;
 mod settle;
 mod shape;

@@ -15,6 +15,7 @@ use crate::errors::Fault;
 use crate::open::Inner;
 use crate::records::PartialRecord;
 use crate::tables;
+use crate::trees::sync_dir;
 use crate::types::SpanBuf;
 
 /// What a download is opened from.
@@ -45,6 +46,9 @@ impl Opening<'_> {
         std::fs::create_dir_all(&dir).map_err(|error| Fault::io("create", &dir, error))?;
         let trees = PartialTrees::open(&dir.join("trees"), &described.layout)?;
         let (journal, claimed) = Journal::open(&dir.join("journal"))?;
+        // Their names must outlast a power cut as well as what is in them.
+        sync_dir(&dir)?;
+        sync_dir(dir.parent().unwrap_or(&dir))?;
         let pieces = described.layout.pieces();
         let key = tables::address_key(&address);
         let committed = inner.db.read(|transaction| {

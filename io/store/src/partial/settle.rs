@@ -8,6 +8,7 @@ use potluck_content::{Address, Node, PieceSet};
 use redb::WriteTransaction;
 
 use super::begin::wanted;
+use super::place::remove_part;
 use super::running::lock;
 use super::trees::PartialTrees;
 use crate::cache::Described;
@@ -21,7 +22,7 @@ use crate::records::{
 use crate::roots::clear_problems;
 use crate::sys::{self, Dir};
 use crate::tables::{self, OWNED_ENTRY};
-use crate::trees::sync_file;
+use crate::trees::{sync_dir, sync_file};
 use crate::types::Origin;
 
 /// Tree files that are synced one by one; for more, the whole file system is.
@@ -60,11 +61,9 @@ impl Settling<'_> {
                 .write(|transaction| self.record_all(transaction, &trees, &files))?;
         }
         self.inner.forget_partial(self.address, self.record)?;
-        let part = &self.record.part;
-        if let Err(error) = std::fs::remove_dir(part)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %part.display(), %error, "cannot remove a directory");
+        if let Err(error) = remove_part(&self.record.part) {
+            // All is recorded; what is left is empty.
+            tracing::warn!(%error, "cannot remove an empty part");
         }
         Ok(())
     }
@@ -132,7 +131,7 @@ impl Settling<'_> {
             sys::write_all_at(&to, part, at - span.start).map_err(io)?;
             at += length as u64;
         }
-        self.inner.put_in_place(&temporary, path)
+        self.inner.put_in_place(&temporary, path, false)
     }
 
     fn sync_trees(&self, written: &[PathBuf]) -> Result<(), Fault> {
@@ -145,7 +144,11 @@ impl Settling<'_> {
                 return Ok(());
             }
         }
-        written.iter().try_for_each(|path| sync_file(path))
+        for path in written {
+            sync_file(path)?;
+            sync_dir(path.parent().unwrap_or(path))?;
+        }
+        Ok(())
     }
 
     /// The files as they look under their final names.

@@ -13,7 +13,6 @@ use crate::open::Inner;
 use crate::records::{BlobRecord, FileRecord, Home, TreePlace};
 use crate::sys::{self, Dir};
 use crate::tables;
-use crate::trees::sync_file;
 
 /// Files that are kept with one transaction at most.
 const BATCH_FILES: usize = 4096;
@@ -106,10 +105,7 @@ fn place(inner: &Inner, path: &Path, done: Done, sync: bool) -> Result<Placed, F
         Some(NewCopy::Small(bytes)) => (Some(bytes), Home::Database),
         Some(NewCopy::File(temporary)) => {
             let target = inner.blob_path(&hash);
-            if sync {
-                sync_file(&temporary.path)?;
-            }
-            inner.put_in_place(&temporary.path, &target)?;
+            inner.put_in_place(&temporary.path, &target, sync)?;
             (None, Home::File)
         }
     };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::PoisonError;
 
-use potluck_content::{Address, Entry, Manifest, Node};
+use potluck_content::{Address, Entry, MAX_TOTAL_BYTES, Manifest, Node};
 use redb::WriteTransaction;
 
 use super::Task;
@@ -70,6 +70,10 @@ fn single(walk: &Walk, indexer: &Indexer) -> Result<Option<Plan>, ShareError> {
         return Err(ShareError::Changing { path });
     };
     let size = known.record.stamp.size;
+    if size > MAX_TOTAL_BYTES {
+        let reason = format!("a file has {MAX_TOTAL_BYTES} bytes at most");
+        return Err(ShareError::TooLarge { reason });
+    }
     let address = Address::blob(known.record.hash);
     Ok(Some(Plan {
         address,

@@ -61,7 +61,11 @@ impl Indexer {
         for index in large {
             self.hash_large(task, walk, index)?;
         }
-        Ok(())
+        if task.tick().is_break() {
+            Err(ShareError::Stopped)
+        } else {
+            Ok(())
+        }
     }
 
     fn is_dropped(&self, index: usize) -> bool {

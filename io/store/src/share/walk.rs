@@ -11,6 +11,7 @@ use potluck_content::{Entry, EntryPath, MAX_ENTRIES, Node, check_symlink_target}
 use super::{Task, display_name};
 use crate::errors::ShareError;
 use crate::partial::PART_SUFFIX;
+use crate::records::MAX_SHARE_PATHS;
 use crate::sys::{self, EntryKind};
 
 /// Entries between two calls of the progress callback.
@@ -46,6 +47,10 @@ pub(super) struct Walk {
 impl Walk {
     pub(super) fn run(task: &mut Task<'_>) -> Result<Self, ShareError> {
         let request = task.request;
+        if request.paths.len() > MAX_SHARE_PATHS {
+            let reason = format!("more than {MAX_SHARE_PATHS} paths");
+            return Err(ShareError::TooLarge { reason });
+        }
         let bases = request
             .paths
             .iter()

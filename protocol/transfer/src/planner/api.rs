@@ -71,7 +71,7 @@ impl Default for PlannerConfig {
             horizon: Duration::from_millis(250),
             stall_after: Duration::from_secs(1),
             stall_cap: Duration::from_millis(1500),
-            cancel_after: Duration::from_secs(2),
+            cancel_after: Duration::from_millis(1800),
             give_up_after: Duration::from_secs(10),
             back_off: Duration::from_millis(250)..Duration::from_secs(4),
             duplicate_permille: 15,
@@ -112,7 +112,7 @@ pub enum Availability {
 }
 
 /// Why a request ended without all of its pieces.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The source says that it doesn't have this piece. A lie when it claims the piece.
     Unavailable {
@@ -201,7 +201,8 @@ pub enum Input {
         /// Which piece.
         piece: u32,
     },
-    /// A request was answered to its end.
+    /// A request was answered to its end. Comes after its pieces' [`Input::PieceVerified`]: pieces that are still outstanding
+    /// are asked for anew.
     RequestDone {
         /// By whom.
         source: SourceId,

@@ -165,8 +165,8 @@ impl Planner {
         }
         match failure {
             Failure::Changed { piece } => {
-                let gone = Availability::Remove(vec![piece..piece.saturating_add(1)]);
-                self.availability(now, id, gone);
+                let gone = std::iter::once(piece..piece.saturating_add(1)).collect();
+                self.availability(now, id, Availability::Remove(gone));
             }
             Failure::Busy if ours => self.source_is_busy(now, id),
             Failure::Cancelled | Failure::Disconnected if ours => self.leave_alone(now, id, false),

@@ -17,7 +17,9 @@
 //!   unchoke), and all there is among equals: a seed that gets nothing from anybody serves all alike.
 
 mod account;
+mod api;
 mod novelty;
+mod ring;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -25,94 +27,8 @@ use potluck_identity::PeerId;
 
 use crate::Timestamp;
 use account::Account;
+pub use api::{Grant, QueueFull, Standing, UploaderConfig, UploaderReport};
 use novelty::Novelty;
-
-/// Bounds of an uploader.
-#[derive(Clone, Debug)]
-pub struct UploaderConfig {
-    /// Requests that are served at the same time.
-    pub slots: usize,
-    /// Of one peer, while others wait.
-    pub slots_per_peer: usize,
-    /// Requests that one peer may have waiting.
-    pub queue_per_peer: usize,
-    /// Requests that all peers who aren't contacts may have waiting.
-    pub queue_total: usize,
-    /// Bytes that a stranger is served in one round.
-    pub quantum: u64,
-    /// Peers that are remembered.
-    pub max_peers: usize,
-    /// Things that are remembered as sent.
-    pub max_keys: usize,
-}
-
-impl Default for UploaderConfig {
-    fn default() -> Self {
-        Self {
-            slots: 4,
-            slots_per_peer: 2,
-            queue_per_peer: 64,
-            queue_total: 1024,
-            quantum: 256 * 1024,
-            max_peers: 4096,
-            max_keys: 262_144,
-        }
-    }
-}
-
-/// How a peer stands with us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
-    /// A peer that we owe nothing.
-    Stranger,
-    /// A peer that sent us a fair part of what we sent it lately.
-    Contributor,
-    /// A peer that the owner knows.
-    Contact,
-}
-
-/// A request that is served now. Answer with [`Uploader::finished`] or [`Uploader::abandon`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grant {
-    /// The request's ticket.
-    pub ticket: u64,
-    /// Who asked.
-    pub peer: PeerId,
-}
-
-/// A request can't be queued; the peer is told that we are busy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum QueueFull {
-    /// The peer has as many waiting as one may have.
-    #[error("the peer has {0} requests waiting, which is the limit")]
-    Peer(usize),
-    /// All peers together have as many waiting as there may be.
-    #[error("{0} requests wait, which is the limit")]
-    Total(usize),
-    /// The ticket is in use.
-    #[error("the ticket {0} is in use")]
-    Ticket(u64),
-    /// No more peers can be kept track of.
-    #[error("{0} peers are served or wait, which is the limit")]
-    Peers(usize),
-}
-
-/// A peer as `status` shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UploaderReport {
-    /// Which one.
-    pub peer: PeerId,
-    /// How it stands with us.
-    pub standing: Standing,
-    /// Requests waiting.
-    pub queued: usize,
-    /// Requests being served.
-    pub serving: usize,
-    /// Bytes sent to it.
-    pub sent_bytes: u64,
-    /// Bytes received from it.
-    pub received_bytes: u64,
-}
 
 #[derive(Clone, Copy, Debug)]
 struct Ticket {
@@ -153,8 +69,6 @@ pub struct Uploader {
 const LEAST_CHARGE: u64 = 64 * 1024;
 /// One grant in so many goes by turn alone, however much waits that was never sent.
 const NOVEL_IN_A_ROW: u32 = 15;
-const CONTRIBUTOR_WEIGHT: u64 = 12;
-const CONTACT_WEIGHT: u64 = 16;
 
 impl Uploader {
     /// An uploader with nothing to do.
@@ -335,6 +249,11 @@ impl Uploader {
         }
     }
 
+    /// Serves this many at the same time from now on: more when the uplink has room to spare although all slots are taken.
+    pub fn set_slots(&mut self, slots: usize) {
+        self.config.slots = slots;
+    }
+
     /// Requests that wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -359,123 +278,6 @@ impl Uploader {
             received_bytes: account.received_total,
         };
         self.accounts.iter().map(report).collect()
-    }
-
-    /// One or two rounds of the ring over those who may be served.
-    fn next(&mut self, now: Timestamp, rule: Rule) -> Option<Grant> {
-        if let Some(grant) = self.round(now, rule) {
-            return Some(grant);
-        }
-        self.skip_rounds(rule);
-        self.round(now, rule)
-    }
-
-    fn round(&mut self, now: Timestamp, rule: Rule) -> Option<Grant> {
-        for _ in 0..=self.ring.len() {
-            let peer = *self.ring.front()?;
-            if let Some(ticket) = self.candidate(&peer, rule) {
-                self.open_turn(now, &peer);
-                if self.serve(&peer, ticket) {
-                    return Some(Grant { ticket, peer });
-                }
-            }
-            self.close_turn(&peer);
-        }
-        None
-    }
-
-    /// The request of a peer that is next under a rule.
-    fn candidate(&self, peer: &PeerId, rule: Rule) -> Option<u64> {
-        let account = self
-            .accounts
-            .get(peer)
-            .filter(|account| account.serving < rule.limit)?;
-        let is_novel = |ticket: &&u64| {
-            let key = self.tickets.get(ticket).and_then(|entry| entry.key);
-            key.is_some_and(|key| self.novelty.is_novel(key))
-        };
-        let mut queue = account.queue.iter();
-        if rule.novel {
-            queue.find(is_novel).copied()
-        } else {
-            queue.next().copied()
-        }
-    }
-
-    fn open_turn(&mut self, now: Timestamp, peer: &PeerId) {
-        let Some(account) = self.accounts.get_mut(peer) else {
-            return;
-        };
-        if account.has_turn {
-            return;
-        }
-        account.has_turn = true;
-        let standing = account.judge(now);
-        self.in_ring[account.standing as usize] -= 1;
-        self.in_ring[standing as usize] += 1;
-        account.standing = standing;
-        account.deficit += self.config.quantum * weight(standing, self.in_ring);
-    }
-
-    fn close_turn(&mut self, peer: &PeerId) {
-        if let Some(account) = self.accounts.get_mut(peer) {
-            account.has_turn = false;
-        }
-        self.ring.rotate_left(1);
-    }
-
-    /// Grants a request of the peer whose turn it is, if it can afford it.
-    fn serve(&mut self, peer: &PeerId, ticket: u64) -> bool {
-        let Some(account) = self.accounts.get_mut(peer) else {
-            return false;
-        };
-        let Some(entry) = self.tickets.get_mut(&ticket) else {
-            return false;
-        };
-        if entry.bytes > account.deficit {
-            return false;
-        }
-        account.deficit -= entry.bytes;
-        account.queue.retain(|other| *other != ticket);
-        account.serving += 1;
-        entry.granted = true;
-        self.serving += 1;
-        if let Some(key) = entry.key {
-            self.novelty.waits_no_more(key);
-            self.novelty.sent(key, self.config.max_keys);
-        }
-        if !account.contact {
-            self.waiting_outsiders -= 1;
-        }
-        if account.queue.is_empty() {
-            self.leave_ring(peer);
-        }
-        true
-    }
-
-    /// Nobody could afford its request in a whole round: as many rounds as the nearest one needs are credited at once.
-    fn skip_rounds(&mut self, rule: Rule) {
-        let quantum = self.config.quantum.max(1);
-        let mut rounds = u64::MAX;
-        let mut waiting = Vec::new();
-        for peer in &self.ring {
-            let Some(ticket) = self.candidate(peer, rule) else {
-                continue;
-            };
-            let (Some(account), Some(entry)) = (self.accounts.get(peer), self.tickets.get(&ticket))
-            else {
-                continue;
-            };
-            let step = quantum * weight(account.standing, self.in_ring);
-            rounds = rounds.min(entry.bytes.saturating_sub(account.deficit).div_ceil(step));
-            waiting.push((*peer, step));
-        }
-        for (peer, step) in waiting {
-            if let Some(account) = self.accounts.get_mut(&peer) {
-                // The round that follows adds one more.
-                account.deficit += step * rounds.saturating_sub(1);
-            }
-        }
     }
 
     fn leave_ring(&mut self, peer: &PeerId) {
@@ -531,20 +333,6 @@ impl Uploader {
         let oldest = oldest.ok_or(QueueFull::Peers(self.config.max_peers))?;
         self.accounts.remove(&oldest);
         Ok(())
-    }
-}
-
-/// How many quanta a peer of this standing gets in a round, given who is in the ring.
-fn weight(standing: Standing, in_ring: [u64; 3]) -> u64 {
-    let [strangers, contributors, contacts] = in_ring;
-    let contributor = CONTRIBUTOR_WEIGHT.max(strangers.div_ceil(contributors.max(1)));
-    match standing {
-        Standing::Stranger => 1,
-        Standing::Contributor => contributor,
-        Standing::Contact => {
-            let others = strangers + contributors * contributor;
-            CONTACT_WEIGHT.max(others.div_ceil(contacts.max(1)))
-        }
     }
 }
 

@@ -356,7 +356,7 @@ proptest! {
                 .filter(|key| uploader.novelty.is_novel(*key))
                 .collect();
             prop_assert_eq!(uploader.novelty.any_waits(), !novel.is_empty());
-            prop_assert_eq!(uploader.in_ring.iter().sum::<u64>() as usize, uploader.ring.len());
+            prop_assert_eq!(uploader.in_ring.iter().sum::<u64>(), uploader.ring.len() as u64);
         }
     }
 }

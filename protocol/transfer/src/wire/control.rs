@@ -155,6 +155,28 @@ pub struct PeerHint {
     pub addrs: Vec<serde_bytes::ByteBuf>,
 }
 
+impl PeerHint {
+    /// A hint with addresses in their byte form; those beyond the bounds are left out.
+    #[must_use]
+    pub fn new(id: PeerId, addrs: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        let fitting = addrs
+            .into_iter()
+            .filter(|addr| addr.len() <= MAX_ADDR_BYTES);
+        Self {
+            id,
+            addrs: fitting
+                .take(MAX_ADDRS)
+                .map(serde_bytes::ByteBuf::from)
+                .collect(),
+        }
+    }
+
+    /// The addresses in their byte form.
+    pub fn addrs(&self) -> impl Iterator<Item = &[u8]> {
+        self.addrs.iter().map(|addr| addr.as_slice())
+    }
+}
+
 impl Message {
     /// The frame of this message, prefix included.
     pub fn encode(&self) -> Result<Vec<u8>, WireError> {
@@ -237,9 +259,9 @@ impl Peers {
     }
 }
 
-// The longest bitmap (65,536 full pieces and one short piece for each entry of the largest manifest) leaves room for the
-// head.
-const _: () = assert!((65_536 + MAX_ENTRIES) / 8 + 32 * 1024 <= MAX_FRAME_BYTES);
+// The longest bitmap (2^21 full pieces of 16 MiB and one short piece for each entry of the largest manifest) leaves room
+// for the head.
+const _: () = assert!(((1 << 21) + MAX_ENTRIES) / 8 + 32 * 1024 <= MAX_FRAME_BYTES);
 
 mod peer_id {
     use potluck_identity::PeerId;
