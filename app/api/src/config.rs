@@ -18,7 +18,11 @@ pub struct RateError {
 
 impl std::fmt::Display for RateError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "'{}' is not a rate; write for example 20MB/s, 512KiB or off", self.text)
+        write!(
+            f,
+            "'{}' is not a rate; write for example 20MB/s, 512KiB or off",
+            self.text
+        )
     }
 }
 
@@ -28,13 +32,20 @@ impl std::str::FromStr for Rate {
     type Err = RateError;
 
     fn from_str(text: &str) -> Result<Self, RateError> {
-        let bad = || RateError { text: text.chars().take(40).collect() };
+        let bad = || RateError {
+            text: text.chars().take(40).collect(),
+        };
         let lower = text.trim().to_ascii_lowercase();
         if matches!(lower.as_str(), "off" | "none" | "unlimited") {
             return Ok(Self(None));
         }
-        let body = lower.strip_suffix("/s").or_else(|| lower.strip_suffix("ps")).unwrap_or(&lower);
-        let digits = body.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(body.len());
+        let body = lower
+            .strip_suffix("/s")
+            .or_else(|| lower.strip_suffix("ps"))
+            .unwrap_or(&lower);
+        let digits = body
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(body.len());
         let (number, unit) = body.split_at(digits);
         let number: f64 = number.parse().map_err(|_| bad())?;
         let factor = match unit.trim() {
@@ -134,7 +145,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Rate>().unwrap(), Rate(bytes), "{text}");
         }
-        for text in ["", "fast", "-1MB", "1TB/h", "0", "1e99", "NaN", "12XB", "1..2M"] {
+        for text in [
+            "", "fast", "-1MB", "1TB/h", "0", "1e99", "NaN", "12XB", "1..2M",
+        ] {
             assert!(text.parse::<Rate>().is_err(), "{text}");
         }
     }
@@ -142,7 +155,10 @@ mod tests {
     #[test]
     fn a_printed_rate_reads_back() {
         for bytes in [None, Some(1_024), Some(20_000_000), Some(1_536_000)] {
-            assert_eq!(Rate(bytes).to_string().parse::<Rate>().unwrap(), Rate(bytes));
+            assert_eq!(
+                Rate(bytes).to_string().parse::<Rate>().unwrap(),
+                Rate(bytes)
+            );
         }
     }
 }

@@ -59,7 +59,11 @@ pub struct ErrorBody {
 impl ErrorBody {
     /// A failure with its hint.
     pub fn new(code: ExitCode, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: hint.into() }
+        Self {
+            code,
+            message: message.into(),
+            hint: hint.into(),
+        }
     }
 }
 

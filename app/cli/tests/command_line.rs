@@ -102,7 +102,7 @@ const MALFORMED: [(&[&str], &str, &str); 16] = [
         "--help' shows",
     ),
     (&["config", "sett", "a", "b"], "'sett'", "'set'"),
-    (&["completions", "tcsh"], "'tcsh'", "--help' shows"),
+    (&["completions", "tcsh"], "'tcsh'", "did you mean 'zsh'"),
     (&["demo", "--mib", "0"], "0 is not in", "--help' shows"),
     (&["rm"], "required arguments", "usage: potluck rm"),
     (

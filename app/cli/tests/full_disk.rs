@@ -5,6 +5,8 @@
 mod support;
 
 use potluck_api::{ErrorBody, ExitCode, GetEvent};
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -49,9 +51,17 @@ impl Disk {
         stat.f_bavail * stat.f_frsize
     }
 
-    /// Takes up all space but this much.
-    fn fill_but(&self, left: u64) {
-        write_file(&self.path("filler"), self.free().saturating_sub(left), 99);
+    /// Takes up all space.
+    fn fill(&self) {
+        let mut file = File::create(self.path("filler")).unwrap();
+        for block in [64 * 1024, 4096] {
+            while file.write_all(&vec![1; block]).is_ok() {}
+        }
+    }
+
+    /// Gives the space back that [`Self::fill`] took.
+    fn clear(&self) {
+        std::fs::remove_file(self.path("filler")).unwrap();
     }
 }
 
@@ -216,7 +226,7 @@ fn the_data_directory_is_full_in_the_middle() {
     let start = || scratch.run("disk/data", get).arg(&out);
     let mut running = start().spawn();
     under_way(&mut running);
-    disk.fill_but(0);
+    disk.fill();
     let failed = running.finish();
     assert_no_space(&failed);
     assert!(!out.exists(), "{failed}");
@@ -224,7 +234,7 @@ fn the_data_directory_is_full_in_the_middle() {
     // While it is full, nothing gets worse: commands fail in words or work.
     let again = start().output();
     assert_no_space(&again);
-    std::fs::remove_file(disk.path("filler")).unwrap();
+    disk.clear();
     let listed = kept(&scratch, &data);
     giver.run(["config", "set", "limits.up", "off"]).output();
     let last = start().ok();
@@ -256,7 +266,7 @@ fn sharing_with_a_full_data_directory() {
     still_gives(&scratch, &giver, &link, &first, "after-copy");
     // What the failed copy took is given back.
     assert!(disk.free() > 12 * MIB, "{} bytes are free", disk.free());
-    disk.fill_but(0);
+    disk.fill();
     let tree: Vec<String> = (0..3000).map(|n| format!("{n}")).collect();
     let entries: Vec<(&str, u64)> = tree.iter().map(|name| (name.as_str(), 40_000)).collect();
     let folder = scratch.path("folder");
@@ -264,9 +274,9 @@ fn sharing_with_a_full_data_directory() {
     let indexed = giver.run(["share", "--json"]).arg(&folder).output();
     assert_no_space(&indexed);
     still_gives(&scratch, &giver, &link, &first, "after-index");
-    std::fs::remove_file(disk.path("filler")).unwrap();
+    disk.clear();
     let folder_link = giver.share(&folder);
-    still_gives(&scratch, &giver, &folder_link, &folder, "folder");
+    still_gives(&scratch, &giver, &folder_link, &folder, "after-clear");
     disk.resize("128m");
     giver.run(["share", "--copy", "--json"]).arg(&large).ok();
     let verified = giver.run(["verify", "--json"]).ok();
@@ -292,20 +302,20 @@ fn starting_with_a_full_data_directory() {
     };
     let file = scratch.path("file.bin");
     write_file(&file, MIB, 9);
-    disk.fill_but(0);
+    disk.fill();
     let share = ["share", "--json"];
     let failed = scratch.run("disk/giver", share).arg(&file).output();
     assert_no_space(&failed);
-    std::fs::remove_file(disk.path("filler")).unwrap();
+    disk.clear();
     let giver = scratch.node("disk/giver").start();
     let link = giver.share(&file);
     assert_eq!(giver.stop(), 0);
-    disk.fill_but(0);
+    disk.fill();
     let held = scratch.run("disk/giver", ["ls", "--json"]).output();
     if held.code != 0 {
         assert_no_space(&held);
     }
-    std::fs::remove_file(disk.path("filler")).unwrap();
+    disk.clear();
     let giver = scratch.node("disk/giver").start();
     let out = scratch.path("out");
     let cid = link.split_once('?').unwrap().0;

@@ -220,9 +220,10 @@ fn five_hundred_dialers_do_not_exceed_the_limit_of_connections() {
     let most = most(&node, Duration::from_secs(8));
     eprintln!("{most:?}, {} sockets before", before);
     assert!(most.peers <= most_connections * 9 / 10, "{most:?}");
-    // Besides those established, as many are being set up as may be, and a few are of the API.
+    // Besides those established, some are being set up in each direction (peers ask to be dialed
+    // back, to learn whether they can be reached), and a few are of the API.
     assert!(
-        most.sockets <= before + most_connections + 64 + 8,
+        most.sockets <= before + most_connections + 2 * 64 + 8,
         "{most:?}"
     );
     assert!(most.memory <= 128 * MIB, "{most:?}");
@@ -244,8 +245,8 @@ fn five_hundred_dialers_do_not_exceed_the_limit_of_connections() {
 }
 
 #[test]
-fn five_hundred_dialers_do_not_exceed_the_limit_of_memory() {
-    if is_quick("five_hundred_dialers_do_not_exceed_the_limit_of_memory") {
+fn many_dialers_do_not_exceed_the_limit_of_memory() {
+    if is_quick("many_dialers_do_not_exceed_the_limit_of_memory") {
         return;
     }
     let scratch = Scratch::new("memory");
@@ -258,11 +259,14 @@ fn five_hundred_dialers_do_not_exceed_the_limit_of_memory() {
     assert!(data.exists());
     let node = scratch.node("node").start();
     let runtime = runtime();
-    let dialers = runtime.block_on(Dialers::start(500, node.address()));
+    let dialers = runtime.block_on(Dialers::start(800, node.address()));
     let most = most(&node, Duration::from_secs(12));
     eprintln!("{most:?}");
     assert!(most.memory <= 64 * MIB * 11 / 10, "{most:?}");
-    assert!(most.peers > 0);
+    assert!(
+        (100..750).contains(&most.peers),
+        "the limit did not act: {most:?}"
+    );
     runtime.block_on(dialers.stop());
 }
 

@@ -243,6 +243,32 @@ fn a_provider_that_joins_late_by_another_is_used_within_two_seconds() {
     assert!(both >= 2.0 * LIMIT_BYTES * NEARLY, "{both} B/s of both");
 }
 
+/// The link names a provider that is not there yet.
+#[test]
+fn a_provider_that_the_link_names_joins_late() {
+    let scratch = Scratch::new("late-hint");
+    let file = scratch.path("file.bin");
+    write_file(&file, 40_000_000, 7);
+    let (mut nodes, link) = providers(&scratch, 1, &file);
+    let address = nodes[0].address().to_owned();
+    let (listen, _) = address.split_once("/p2p/").unwrap();
+    assert_eq!(nodes.remove(0).stop(), 0);
+    let get = ["get", &link, "--timeout", "60", "--json", "-o"];
+    let mut run = scratch.run("taker", get).arg(scratch.path("out")).spawn();
+    for _ in 0..4 {
+        run.event("waiting");
+    }
+    let spec = scratch.node("giver0").args(["--up-limit", LIMIT]);
+    let _node = spec.listen(Some(listen)).start();
+    let came = Instant::now();
+    run.event("found");
+    let after = came.elapsed();
+    eprintln!("found {after:.2?} after it came");
+    assert!(after <= SOON, "{after:?}");
+    run.finish().last("done");
+    assert_same_tree(&file, &scratch.path("out"));
+}
+
 #[test]
 fn providers_come_and_go_and_all_bytes_are_right() {
     let scratch = Scratch::new("churn");

@@ -83,10 +83,14 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), ErrorBody> 
         file.sync_all()?;
         fs::rename(&beside, path)
     };
-    written().map_err(|error| {
-        errors::failed(
+    written().map_err(|error| match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            let dir = path.parent().unwrap_or(path);
+            errors::no_space(format!("no space left in {}", dir.display()))
+        }
+        _ => errors::failed(
             format!("cannot write {}: {error}", path.display()),
-            "check the disk space and the permissions of the data directory",
-        )
+            "check the permissions of the data directory",
+        ),
     })
 }

@@ -644,7 +644,7 @@ fn fetched_files_follow_the_umask() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever is interrupted, checkpointed and damaged in whatever order: what is finished is right,
     /// and nothing is fetched twice but what was damaged.

@@ -262,7 +262,8 @@ fn finished_means_finished() {
     assert!(matches!(download.finish(true, 1), Err(FinishError::Ended)));
 }
 
-/// A database damaged on disk gives errors, or what it still has. Panics of the database library
+/// A database damaged on disk gives errors, or what it still has. What the library below panics about
+/// is caught (and seen in the output of this test).
 #[test]
 fn a_damaged_database_never_ends_the_process() {
     let dir = tempdir().unwrap();

@@ -482,3 +482,39 @@ fn reopened(store: &Store) -> Store {
     store.tidy().unwrap();
     store.clone()
 }
+
+#[test]
+fn files_that_go_or_change_meanwhile_do_not_spoil_a_share() {
+    let dir = tempdir().unwrap();
+    let top = dir.path().join("folder");
+    for n in 0..1_500 {
+        put(&top.join(format!("f{n}")), &bytes(n, 100));
+    }
+    let store = open(&dir.path().join("data"));
+    let mut removed = false;
+    let shared = store
+        .share(
+            &ShareRequest {
+                threads: 1,
+                ..ShareRequest::path(&top, 1)
+            },
+            &mut |seen| {
+                // The first call comes in the middle of the listing.
+                if !removed && seen.walking {
+                    removed = true;
+                    fs::remove_file(top.join("f7")).unwrap();
+                }
+                ControlFlow::Continue(())
+            },
+        )
+        .unwrap();
+    assert!(removed);
+    assert_eq!(shared.root.files, 1_499);
+    let manifest = store.manifest(&shared.root.address).unwrap().unwrap();
+    for entry in manifest.entries() {
+        let Node::File { hash, size, .. } = entry.node else {
+            continue;
+        };
+        read_all(&store, &hash, size, 1).unwrap();
+    }
+}

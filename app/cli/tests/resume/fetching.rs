@@ -1,7 +1,7 @@
 //! The fetching process is killed.
 
 use crate::support::{Finished, Node, Scratch, assert_same_tree, is_quick, write_file};
-use crate::{Dice, IN_FLIGHT, Lookout, sent};
+use crate::{Dice, IN_FLIGHT, Lookout, UNREACHABLE, sent};
 use potluck_api::GetEvent;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -82,7 +82,7 @@ fn killed_run(
         });
         let finished = command.finish();
         killer.join().unwrap();
-        assert_eq!(finished.code, 1, "{finished}");
+        assert_eq!(finished.code, UNREACHABLE, "{finished}");
         assert!(!finished.stderr.contains("panicked"), "{finished}");
         return finished;
     }

@@ -1,7 +1,7 @@
 //! The daemon is killed while it indexes.
 
-use crate::Dice;
 use crate::support::{Scratch, assert_same_tree, write_tree};
+use crate::{Dice, UNREACHABLE};
 use potluck_api::RootList;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -56,8 +56,8 @@ fn kill_while_indexing(name: &str, more: &[&str]) {
             let giver = scratch.node("giver").start();
             giver.run(["rm", cid]).ok();
         } else {
-            assert_eq!(share.code, 1, "{share}");
-            assert_eq!(share.last("error")["code"], 1, "{share}");
+            assert_eq!(share.code, UNREACHABLE, "{share}");
+            assert_eq!(share.last("error")["code"], UNREACHABLE, "{share}");
             interrupted += 1;
         }
     }
@@ -97,7 +97,7 @@ fn what_was_indexed_before_the_kill_is_not_indexed_again() {
         event["done_bytes"].as_u64() > Some(small)
     });
     giver.kill();
-    assert_eq!(share.finish().code, 1);
+    assert_eq!(share.finish().code, UNREACHABLE);
     let giver = scratch.node("giver").start();
     let mut share = giver.run(["share", "--json"]).arg(&folder).spawn();
     let first = share.event("hashing");

@@ -22,6 +22,9 @@ use support::{Bytes, Node, wait_for};
 /// Bytes that may come twice for each kill.
 const IN_FLIGHT: u64 = 32 * 1024 * 1024;
 
+/// Exit code of a command whose daemon died.
+const UNREACHABLE: i32 = 5;
+
 /// Random moments. The seed is told, and `POTLUCK_TEST_SEED` sets it.
 struct Dice(Bytes);
 

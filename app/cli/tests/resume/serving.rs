@@ -46,6 +46,45 @@ fn kill_while_serving(scratch: &Scratch, content: &Path, share: &[&str], size: u
     assert!(sent(&giver) > 0);
 }
 
+/// The only provider is away for longer than a first retry takes.
+#[test]
+fn a_daemon_that_comes_back_after_a_while_is_used_again() {
+    let scratch = Scratch::new("serve-away");
+    let file = scratch.path("file.bin");
+    write_file(&file, 100_000_000, 5);
+    let giver = scratch.node("giver").args(["--up-limit", LIMIT]).start();
+    let (link, address) = (giver.share(&file), giver.address().to_owned());
+    // Once by the link's address, once by what is known of the lost source alone.
+    let other = scratch.node("other").peer(&address).start();
+    let cid = link.split_once('?').unwrap().0;
+    let with_hint = ["get", &link, "--timeout", "60", "--json", "-o"];
+    let hint = scratch.run("hint", with_hint).arg(scratch.path("hint.out"));
+    let without = other.run(["get", cid, "--timeout", "60", "--json", "-o"]);
+    let without = without.arg(scratch.path("cid.out"));
+    let mut watches = [Watch::new(hint.spawn()), Watch::new(without.spawn())];
+    for watch in &mut watches {
+        watch.until_part(0.2);
+    }
+    giver.kill();
+    let away = Instant::now() + Duration::from_secs(5);
+    for watch in &mut watches {
+        watch.until("it was away for a while", |seen| seen.at >= away);
+    }
+    let _giver = again(&scratch, &address);
+    let back = Instant::now();
+    for (watch, longest) in watches.iter_mut().zip([2, 10]) {
+        let done = watch.seen.last().unwrap().done;
+        let came = watch.until("bytes came again", |seen| seen.done > done).at;
+        let after = came.saturating_duration_since(back);
+        eprintln!("bytes came {after:.2?} after it was back");
+        assert!(after <= Duration::from_secs(longest), "{after:?}");
+    }
+    for (watch, out) in watches.into_iter().zip(["hint.out", "cid.out"]) {
+        watch.done();
+        assert_same_tree(&file, &scratch.path(out));
+    }
+}
+
 #[test]
 fn a_daemon_killed_while_it_serves_in_place() {
     let scratch = Scratch::new("serve-in-place");

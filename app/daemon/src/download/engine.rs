@@ -442,6 +442,7 @@ impl Engine {
             let bytes = work.job.layout.piece(piece).bytes;
             if !work.manifest {
                 *self.delivered.entry(peer).or_default() += bytes;
+                self.peers.delivered(&peer);
                 if let Some(keeper) = &mut work.keeper {
                     keeper.kept(piece, bytes);
                 }

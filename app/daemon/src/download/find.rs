@@ -8,7 +8,7 @@ use potluck_net::{FindEvent, Multiaddr, NetEvent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio::task::JoinSet;
 
@@ -24,6 +24,14 @@ const QUEUE: usize = 64;
 /// Pause before the DHT is asked again: at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Peers that the link names are tried again this often: at first, because they may just be
+/// starting, and later.
+const HINT_PAUSES: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_secs(15));
+/// How long "at first" is.
+const HINT_HASTE: Duration = Duration::from_secs(120);
+/// How often a source that was lost is tried again; pauses double from the first on.
+const LOST_TRIES: u32 = 10;
+const LOST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Counts for the waiting message.
 #[derive(Default)]
@@ -111,45 +119,78 @@ impl Search {
                 Some(peer) => by_peer.entry(peer).or_default().push(address),
                 None => {
                     let search = self.clone();
-                    dials.spawn(async move { search.dial(address).await });
+                    dials.spawn(async move { search.keep_dialing(address).await });
                 }
             }
         }
         for (peer, addresses) in by_peer {
             let search = self.clone();
-            dials.spawn(async move { search.reach(peer, addresses).await });
+            dials.spawn(async move { search.keep_reaching(peer, addresses).await });
         }
         while dials.join_next().await.is_some() {}
     }
 
-    async fn dial(&self, address: Multiaddr) {
+    /// Tries a peer that the link names for as long as the download runs: it may be started later,
+    /// or come back.
+    async fn keep_reaching(&self, peer: PeerId, addresses: Vec<Multiaddr>) {
+        let began = Instant::now();
+        loop {
+            self.reach(peer, addresses.clone()).await;
+            tokio::time::sleep(hint_pause(began)).await;
+        }
+    }
+
+    /// The same for an address that does not say whose it is, until somebody answers there.
+    async fn keep_dialing(&self, address: Multiaddr) {
+        let began = Instant::now();
+        while !self.dial(address.clone()).await {
+            tokio::time::sleep(hint_pause(began)).await;
+        }
+    }
+
+    /// Tries a source that was lost until it is back or was tried often enough.
+    async fn reach_again(&self, peer: PeerId) {
+        let mut pause = LOST_PAUSE;
+        for _ in 0..LOST_TRIES {
+            if self.reach(peer, Vec::new()).await {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// `false` when nobody answered.
+    async fn dial(&self, address: Multiaddr) -> bool {
         let Ok(_permit) = self.dials.acquire().await else {
-            return;
+            return true;
         };
         self.counts.dialing.fetch_add(1, Ordering::Relaxed);
         let dialed = self.ctx.net.dial(address.clone()).await;
         self.counts.dialing.fetch_sub(1, Ordering::Relaxed);
-        match dialed {
-            Ok(peer) => self.offer(peer).await,
+        match &dialed {
+            Ok(peer) => self.offer(*peer).await,
             Err(error) => tracing::debug!(%address, %error, "a hint did not answer"),
         }
+        dialed.is_ok()
     }
 
-    /// Connects to a peer, unless it is connected, and offers it.
-    async fn reach(&self, peer: PeerId, addresses: Vec<Multiaddr>) {
+    /// Connects to a peer, unless it is connected, and offers it. `false` when it did not answer.
+    async fn reach(&self, peer: PeerId, addresses: Vec<Multiaddr>) -> bool {
         if peer == self.ctx.net.peer_id() || self.ctx.book.banned(&peer).is_some() {
-            return;
+            return true;
         }
         let Ok(_permit) = self.dials.acquire().await else {
-            return;
+            return true;
         };
         self.counts.dialing.fetch_add(1, Ordering::Relaxed);
         let reached = self.ctx.net.connect(peer, addresses).await;
         self.counts.dialing.fetch_sub(1, Ordering::Relaxed);
-        match reached {
+        match &reached {
             Ok(()) => self.offer(peer).await,
             Err(error) => tracing::debug!(%peer, %error, "a provider did not answer"),
         }
+        reached.is_ok()
     }
 
     /// Everyone connected is asked, now and when they come.
@@ -193,7 +234,7 @@ impl Search {
         while let Some(peer) = retried.recv().await {
             while dials.try_join_next().is_some() {}
             let search = self.clone();
-            dials.spawn(async move { search.reach(peer, Vec::new()).await });
+            dials.spawn(async move { search.reach_again(peer).await });
         }
     }
 
@@ -248,6 +289,14 @@ impl Search {
             }
         };
         let _ = tokio::time::timeout(pause, connected).await;
+    }
+}
+
+fn hint_pause(began: Instant) -> Duration {
+    if began.elapsed() < HINT_HASTE {
+        HINT_PAUSES.0
+    } else {
+        HINT_PAUSES.1
     }
 }
 

@@ -130,6 +130,13 @@ impl Peers {
             .is_none_or(|memory| now >= memory.not_before)
     }
 
+    /// Notes that a peer delivered something: whatever failed before counts no more.
+    pub(super) fn delivered(&mut self, peer: &PeerId) {
+        if let Some(memory) = self.memory.get_mut(peer) {
+            memory.failures = 0;
+        }
+    }
+
     /// Notes how a source ended.
     pub(super) fn closed(&mut self, peer: &PeerId, reason: &CloseReason, now: Instant) -> Verdict {
         if self.memory.len() >= MAX_REMEMBERED {
@@ -177,6 +184,10 @@ mod tests {
             last = pause;
         }
         assert_eq!(last, LOST_PAUSES.1);
+        // One that came back and delivered starts afresh.
+        peers.delivered(&peer);
+        let verdict = peers.closed(&peer, &lost, now);
+        assert!(matches!(verdict, Verdict::RetryIn(pause) if pause == LOST_PAUSES.0));
     }
 
     #[test]

@@ -124,9 +124,14 @@ impl Lane {
                 })
                 .collect(),
         });
-        self.in_flight
-            .lock()
-            .insert(request.0, Pending { job, items, next: 0 });
+        self.in_flight.lock().insert(
+            request.0,
+            Pending {
+                job,
+                items,
+                next: 0,
+            },
+        );
         if !self.send(&wire).await && self.in_flight.finish(request.0).is_some() {
             let failure = Failure::Disconnected;
             self.report

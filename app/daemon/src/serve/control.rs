@@ -1,20 +1,18 @@
 //! The provider's end of the control stream `/potluck/swarm/1`.
 
 use crate::context::Context;
-use crate::frames::{
-    FLOOD, Patience, breach, malformed, read_frame, unsendable, write_frame,
-};
+use crate::frames::{FLOOD, Patience, breach, malformed, read_frame, unsendable, write_frame};
 use crate::swarms::{Joined, Update};
 use potluck_content::tree::Geometry;
 use potluck_content::{Address, Kind, MAX_PIECES, PieceSet};
 use potluck_identity::PeerId;
 use potluck_net::{Pipe, PipeReader, PipeWriter};
 use potluck_store::{ReadError, SpanBuf, Store};
-use potluck_transfer::wire::{PieceMap, WireError};
 use potluck_transfer::wire::control::{
     Head, Hello, MAX_ADDR_BYTES, MAX_ADDRS, MAX_FRAME_BYTES, MAX_PEERS, Message, PeerHint, Peers,
     Reject, RejectReason, RetractReason, Welcome,
 };
+use potluck_transfer::wire::{PieceMap, WireError};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;

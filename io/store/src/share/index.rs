@@ -228,6 +228,14 @@ impl Indexer {
                 Ok(())
             }
             Err(ShareError::Unreadable { path, source })
+                if source.kind() == std::io::ErrorKind::NotFound && !walk.single =>
+            {
+                self.drop_file(index);
+                task.skips
+                    .add(path, "it was removed while the folder was being read");
+                Ok(())
+            }
+            Err(ShareError::Unreadable { path, source })
                 if task.request.skip_unreadable && !walk.single =>
             {
                 self.drop_file(index);
