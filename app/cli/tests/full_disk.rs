@@ -2,6 +2,14 @@
 //! the same command goes on once there is space. Once with the destination on the small disk, once
 //! with the data directory on it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by failing"
+)]
+
 mod support;
 
 use potluck_api::{ErrorBody, ExitCode, GetEvent};

@@ -1,5 +1,12 @@
 //! Limits hold: rates, connections and memory under many dialers, and what a node costs at rest.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by failing"
+)]
 #![allow(clippy::cast_precision_loss)]
 
 mod support;

@@ -1,6 +1,13 @@
 //! Many sources at once: their rates add up, and one that dies, stalls or joins late is dealt with
 //! within two seconds, as the events of the download tell.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by failing"
+)]
 #![allow(clippy::cast_precision_loss)]
 
 mod support;

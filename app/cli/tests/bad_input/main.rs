@@ -4,6 +4,14 @@
 //! Each table has a line for each case: what is given, the exit code, a part of the message, a part
 //! of the hint.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by failing"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -2,6 +2,14 @@
 //! which file and what to do, and whoever fetches is told too or gets it from somebody else. An
 //! owner who edits a file is no liar, so nobody bans them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by failing"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -1,6 +1,14 @@
 //! Finding: by addresses in the link, on the local network, by the DHT through a common
 //! acquaintance, by a bare CID; and what is said when nobody has it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by failing"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -2,6 +2,13 @@
 //! at most what was in flight, and nothing half-written ever stands under a final name. The same
 //! for daemons killed while they index, fetch or serve.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by failing"
+)]
 #![allow(clippy::cast_precision_loss)]
 
 #[path = "../support/mod.rs"]

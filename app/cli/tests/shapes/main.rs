@@ -1,6 +1,14 @@
 //! Shapes of content: whatever a person can put on a disk arrives as it was, or is left out and
 //! named. What arrives is compared with `diff -r`, and once more for what `diff` does not look at.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by failing"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -237,7 +237,7 @@ impl Fetch<'_> {
             .await;
         self.pieces(&download, have, wanted).await?;
         let path = self.finish(&download).await?;
-        Ok(self.done(path, bytes, files, local, started))
+        Ok(self.done(&path, bytes, files, local, started))
     }
 
     /// The manifest, which is often whole in the head.
@@ -388,14 +388,7 @@ impl Fetch<'_> {
         });
     }
 
-    fn done(
-        &self,
-        path: PathBuf,
-        bytes: u64,
-        files: u64,
-        local: u64,
-        started: Instant,
-    ) -> GetEvent {
+    fn done(&self, path: &Path, bytes: u64, files: u64, local: u64, started: Instant) -> GetEvent {
         let native = self
             .engine
             .delivered

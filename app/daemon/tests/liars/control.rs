@@ -2,7 +2,7 @@
 
 use super::liar::{Out, Seen, add, read_frame};
 use super::truth::{Truth, bytes};
-use potluck_content::{GROUP_BYTES, MAX_PIECES, PieceSet};
+use potluck_content::{GROUP_BYTES, PieceSet};
 use potluck_identity::NodeKey;
 use potluck_net::{Multiaddr, Pipe};
 use potluck_transfer::wire::PieceMap;
@@ -153,7 +153,7 @@ async fn later(says: Says, truth: &Truth, out: &mut Out) -> io::Result<()> {
     match says {
         Says::PiecesBeyondTheEnd => {
             let first = truth.layout.pieces();
-            lie_once(out, &have(vec![first..first + 1])).await
+            lie_once(out, &have(std::iter::once(first..first + 1).collect())).await
         }
         Says::GarbageLater => lie_once(out, &garbage()).await,
         Says::OversizedLater => lie_once(out, &[0xFF; 64]).await,
@@ -162,18 +162,14 @@ async fn later(says: Says, truth: &Truth, out: &mut Out) -> io::Result<()> {
             lie_once(out, &again.encode().unwrap()).await
         }
         Says::Haves => {
-            let ranges = (0..MAX_RANGES as u32).map(|at| {
-                let start = at * (MAX_PIECES / MAX_RANGES as u32);
-                start..start + 1
-            });
-            flood(out, &have(ranges.collect())).await
+            let every_other = (0..truth.layout.pieces()).step_by(2);
+            let ranges = every_other.map(|piece| piece..piece + 1);
+            flood(out, &have(ranges.take(MAX_RANGES).collect())).await
         }
         Says::Pings => flood(out, &Message::Ping.encode().unwrap()).await,
         Says::Peers => {
-            for seed in 0.. {
-                lie_once(out, &peers(seed, &[1; 200])).await?;
-            }
-            Ok(())
+            let many: Vec<u8> = (0..20).flat_map(|seed| peers(seed, &[1; 200])).collect();
+            flood(out, &many).await
         }
         Says::JunkPeers => {
             for seed in 0..20 {

@@ -207,8 +207,8 @@ table! {
     wrong_bytes_with_the_proof_of_the_size: Lie::says(Says::WrongHeadBytes), FILE => SIZE_BYTES;
     too_few_bytes_with_the_proof_of_the_size: Lie::says(Says::WrongHeadLength), FILE => SIZE_BYTES;
     a_size_of_one_byte_more: Lie::says(Says::OneByteMore), FILE => "the proof of the size";
-    half_the_size: Lie::says(Says::HalfTheSize), FILE => SIZE_PROOF;
-    a_huge_size: Lie::says(Says::HugeSize), FILE => SIZE_PROOF;
+    half_the_size: Lie::says(Says::HalfTheSize), FILE => "the proof of the size";
+    a_huge_size: Lie::says(Says::HugeSize), FILE => "claims a file of";
     a_huge_manifest: Lie::says(Says::HugeSize), FOLDER => "claims a manifest of";
     a_wrong_proof_of_a_manifest: Lie::says(Says::WrongProof), FOLDER => SIZE_PROOF;
     no_proof_of_the_size: Lie::says(Says::NoProof), FILE => "left out the proof of the size";
@@ -223,7 +223,7 @@ table! {
     garbage_after_the_welcome: Lie::says(Says::GarbageLater), FILE =>
         "broke the protocol: not a known message";
     another_spelling: Lie::says(Says::NotCanonical), FILE =>
-        "broke the protocol: message is not in canonical form";
+        "broke the protocol: not a known message";
     an_oversized_frame: Lie::says(Says::Oversized), FILE =>
         "broke the protocol: frame of 4294967295 bytes";
     an_oversized_frame_later: Lie::says(Says::OversizedLater), FILE =>
