@@ -80,6 +80,8 @@ pub(crate) async fn with<T>(
         () = app.stop.cancelled() => return Err(interrupted(hint).into()),
     };
     let done = tokio::select! {
+        // Work for which Ctrl-C is a good end sees it first.
+        biased;
         done = work(&session) => done,
         () = app.stop.cancelled() => Err(interrupted(hint).into()),
     };

@@ -236,7 +236,13 @@ fn five_hundred_dialers_do_not_exceed_the_limit_of_connections() {
     assert!(most.memory <= 128 * MIB, "{most:?}");
     // The owner can still use the node: it connects, fetches, and gives to whom it connected to.
     let friend = scratch.node("friend").start();
-    node.run(["connect", friend.address()]).ok();
+    // Places for the node's own dials are also used to answer peers that ask to be dialed back;
+    // the owner may have to try again.
+    wait_for(
+        "a place for the owner's connection",
+        Duration::from_secs(30),
+        || (node.run(["connect", friend.address()]).output().code == 0).then_some(()),
+    );
     let out = scratch.path("out");
     friend
         .run(["get", &share, "--timeout", "20", "-o"])
@@ -266,12 +272,12 @@ fn many_dialers_do_not_exceed_the_limit_of_memory() {
     assert!(data.exists());
     let node = scratch.node("node").start();
     let runtime = runtime();
-    let dialers = runtime.block_on(Dialers::start(800, node.address()));
+    let dialers = runtime.block_on(Dialers::start(1000, node.address()));
     let most = most(&node, Duration::from_secs(12));
     eprintln!("{most:?}");
     assert!(most.memory <= 64 * MIB * 11 / 10, "{most:?}");
     assert!(
-        (100..750).contains(&most.peers),
+        (100..950).contains(&most.peers),
         "the limit did not act: {most:?}"
     );
     runtime.block_on(dialers.stop());

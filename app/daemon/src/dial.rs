@@ -49,11 +49,21 @@ fn failed(text: &str, error: &DialError) -> ErrorBody {
         DialError::Limit(_) => "raise limits.max_connections with 'potluck config set'",
         DialError::NoAddress => "give an address with an IP and a port before /p2p/",
         DialError::UnsupportedAddress(_) => "use a /tcp/ or /udp/…/quic-v1 address",
-        DialError::Handshake(_) => "is the peer in the same private network as this node?",
+        DialError::Handshake(_) => {
+            "is it a node of this program there, and in the same private network?"
+        }
         DialError::Unreachable(_) => "check the network, or try again later",
         DialError::Closed => "start the node again with 'potluck up'",
     };
-    let message = format!("cannot connect to {}: {error}", errors::clip(text));
+    // What the system says of a broken handshake differs from one try to the next.
+    let why = match error {
+        DialError::Handshake(detail) => {
+            tracing::debug!(%detail, "a handshake failed");
+            "the handshake failed".to_owned()
+        }
+        other => other.to_string(),
+    };
+    let message = format!("cannot connect to {}: {why}", errors::clip(text));
     ErrorBody::new(ExitCode::Unreachable, message, hint)
 }
 

@@ -65,7 +65,20 @@ pub(crate) fn open(error: &OpenError) -> ErrorBody {
             error.to_string(),
             "install the newer version of potluck, or use another data directory with --data",
         ),
+        OpenError::Fault(inner) if is_damage(inner) => failed(
+            inner.to_string(),
+            "move the data directory away, or use another with --data; files that you shared or fetched stay as they are",
+        ),
         OpenError::Fault(inner) => fault(inner),
+    }
+}
+
+/// Whether what is in the data directory makes no sense, rather than cannot be had.
+fn is_damage(fault: &Fault) -> bool {
+    match fault {
+        Fault::Corrupt { .. } | Fault::Database { .. } => true,
+        Fault::Io { source, .. } => source.kind() == std::io::ErrorKind::InvalidData,
+        Fault::NoSpace { .. } => false,
     }
 }
 

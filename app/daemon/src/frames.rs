@@ -62,6 +62,9 @@ const BURST: u32 = 1024;
 /// Messages a second that may come on and on. An honest provider gathers its news for 50 ms.
 const STEADY: u32 = 100;
 
+/// What a message that names peers weighs: it is the longest of those that come often.
+pub(crate) const WEIGHT_OF_PEERS: u32 = 8;
+
 /// Bears with so many messages and no more.
 pub(crate) struct Patience {
     left: u32,
@@ -76,8 +79,8 @@ impl Patience {
         }
     }
 
-    /// Whether one more message is in order.
-    pub(crate) fn allows(&mut self, now: Instant) -> bool {
+    /// Whether one more message is in order, that weighs as much as `weight` light ones.
+    pub(crate) fn allows(&mut self, now: Instant, weight: u32) -> bool {
         let millis = now.saturating_duration_since(self.since).as_millis();
         let earned = millis * u128::from(STEADY) / 1000;
         if earned > 0 {
@@ -85,8 +88,8 @@ impl Patience {
             self.left = self.left.saturating_add(earned).min(BURST);
             self.since = now;
         }
-        let allowed = self.left > 0;
-        self.left = self.left.saturating_sub(1);
+        let allowed = self.left >= weight;
+        self.left = self.left.saturating_sub(weight);
         allowed
     }
 }
@@ -127,12 +130,12 @@ mod tests {
         let mut now = Instant::now();
         let mut patience = Patience::new(now);
         for _ in 0..BURST {
-            assert!(patience.allows(now));
+            assert!(patience.allows(now, 1));
         }
-        assert!(!patience.allows(now));
+        assert!(!patience.allows(now, 1));
         for _ in 0..1000 {
             now += Duration::from_millis(50);
-            assert!(patience.allows(now));
+            assert!(patience.allows(now, 1));
         }
     }
 }

@@ -453,14 +453,18 @@ fn selected_entries_alone_are_made() {
         pair.to.available(&shared.address).unwrap().unwrap().count(),
         4
     );
-    let bad = Selection::Entries(vec![1000]);
-    let error = pair
-        .to
-        .begin(DownloadSpec {
-            dest: pair.path("x"),
-            ..what(bad)
-        })
-        .unwrap_err();
+}
+
+#[test]
+fn entries_that_are_not_there_cannot_be_selected() {
+    let pair = Pair::new();
+    shapes(&pair.path("src"));
+    let shared = share(&pair.from, &pair.path("src")).root;
+    let what = DownloadSpec {
+        selection: Selection::Entries(vec![1000]),
+        ..spec(&pair.from, shared.address, &pair.path("out"))
+    };
+    let error = pair.to.begin(what).unwrap_err();
     assert!(matches!(error, BeginError::BadContent(_)));
 }
 

@@ -118,7 +118,7 @@ fn paths_that_cannot_be_shared() {
             "two of the paths are called",
             "one by one",
         ),
-        (vec![String::new()], 1, "cannot tell where ''", "whole path"),
+        (vec![String::new()], 2, "a value is required", "--help"),
     ];
     for (args, code, message, hint) in table {
         refused(

@@ -10,15 +10,26 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A name for the case, the entries, a part of the message. All are exit code 4.
-#[allow(clippy::too_many_lines, reason = "a table")]
-fn entries(outside: &Path) -> Vec<(&'static str, Vec<Entry>, &'static str)> {
+type Case = (&'static str, Vec<Entry>, &'static str);
+
+fn of(entry: Entry) -> Vec<Entry> {
+    vec![entry]
+}
+
+fn sized(path: &str, hash: Hash, size: u64) -> Entry {
+    Entry::File(path.to_owned(), hash, size)
+}
+
+fn entries(outside: &Path) -> Vec<Case> {
+    let mut all = paths_that_leave(outside);
+    all.extend(names_that_deceive());
+    all.extend(entries_that_collide());
+    all.extend(links_and_sizes());
+    all
+}
+
+fn paths_that_leave(outside: &Path) -> Vec<Case> {
     let absolute = outside.to_str().unwrap();
-    let deep = vec!["d"; 65].join("/");
-    let long = vec!["l".repeat(200); 21].join("/");
-    let wide = "w".repeat(256);
-    let of = |entry: Entry| vec![entry];
-    let other = Hash::of(b"other");
-    let sized = |path: &str, hash, size| Entry::File(path.to_owned(), hash, size);
     vec![
         ("above", of(file("../evil")), "'.' and '..' are not names"),
         (
@@ -47,6 +58,14 @@ fn entries(outside: &Path) -> Vec<(&'static str, Vec<Entry>, &'static str)> {
         ("zero byte", of(file("evil\0.txt")), "control character"),
         ("newline", of(file("evil\n.txt")), "control character"),
         ("escape", of(file("\u{1b}[2Jevil")), "control character"),
+    ]
+}
+
+fn names_that_deceive() -> Vec<Case> {
+    let deep = vec!["d"; 65].join("/");
+    let long = vec!["l".repeat(200); 21].join("/");
+    let wide = "w".repeat(256);
+    vec![
         (
             "right to left",
             of(file("gpj.\u{202e}exe")),
@@ -71,6 +90,11 @@ fn entries(outside: &Path) -> Vec<(&'static str, Vec<Entry>, &'static str)> {
         ("deep", of(file(&deep)), "is deeper than 64 folders"),
         ("long", of(file(&long)), "bytes is longer than 4096"),
         ("long name", of(file(&wide)), "a name of 256 bytes"),
+    ]
+}
+
+fn entries_that_collide() -> Vec<Case> {
+    vec![
         (
             "twice",
             vec![file("a"), file("a")],
@@ -117,6 +141,12 @@ fn entries(outside: &Path) -> Vec<(&'static str, Vec<Entry>, &'static str)> {
             vec![link("a", "b"), file("a/evil")],
             "has nothing below it",
         ),
+    ]
+}
+
+fn links_and_sizes() -> Vec<Case> {
+    let other = Hash::of(b"other");
+    vec![
         ("link to the root", of(link("a", "/etc")), "is absolute"),
         ("link up", of(link("a", "..")), "is outside the folder"),
         (

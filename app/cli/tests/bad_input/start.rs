@@ -2,7 +2,7 @@
 //! or not to be written to.
 
 use super::refused;
-use crate::support::{Scratch, write_file};
+use crate::support::{Namespace, Node, Scratch, write_file};
 use std::fs;
 use std::net::TcpListener;
 
@@ -78,6 +78,25 @@ fn ports_and_addresses() {
     refused("no key file", run, 2, "missing.key", "64 hex digits");
     // Nothing of that keeps a node from starting as it should.
     scratch.node("data").start();
+}
+
+/// The default port was chosen by nobody, so nobody is told off when it is taken.
+#[test]
+fn the_default_port_is_given_up_when_it_is_taken() {
+    let Some(network) = Namespace::new("the default port") else {
+        return;
+    };
+    let scratch = Scratch::new("default-port");
+    let node = |name: &str| {
+        let spec = scratch.node(name).listen(None);
+        spec.under(&network.wrapper()).start()
+    };
+    let (first, second) = (node("first"), node("second"));
+    let has_port = |node: &Node| node.ready().addresses.iter().any(|a| a.contains("/4771/"));
+    assert!(has_port(&first), "{:?}", first.ready());
+    assert!(!has_port(&second), "{:?}", second.ready());
+    second.run(["connect", first.address()]).ok();
+    first.run(["connect", second.address()]).ok();
 }
 
 #[test]
@@ -179,7 +198,7 @@ fn a_damaged_data_directory() {
             || scratch.run("data", ["up"]),
             1,
             "meta.redb",
-            "check the disk",
+            "another with --data",
         );
     }
     fs::write(data.join("meta.redb"), meta).unwrap();

@@ -4,30 +4,35 @@ use crate::support::{Scratch, assert_same_tree, write_tree};
 use crate::{Dice, UNREACHABLE};
 use potluck_api::RootList;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const KILLS: u32 = 10;
 
 /// A folder that takes a while to index.
-fn folder(scratch: &Scratch) -> PathBuf {
+fn folder(scratch: &Scratch, large: u64) -> PathBuf {
     let folder = scratch.path("folder");
     let names: Vec<String> = (0..4000).map(|n| format!("d{}/{n}.bin", n % 40)).collect();
     let entries: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 33_000)).collect();
     write_tree(&folder, &entries, 1);
-    write_tree(&folder, &[("large.bin", 192 << 20)], 2);
+    write_tree(&folder, &[("large.bin", large)], 2);
     folder
 }
 
 fn kill_while_indexing(name: &str, more: &[&str]) {
     let scratch = Scratch::new(name);
-    let folder = folder(&scratch);
+    let folder = folder(&scratch, 512 << 20);
     let mut dice = Dice::new(name);
-    let expected = scratch.node("reference").start().share(&folder);
+    let reference = scratch.node("reference").start();
+    let begun = Instant::now();
+    let expected = reference.share(&folder);
+    // How long it takes depends on the machine; the moments are spread over that time.
+    let whole = begun.elapsed();
+    drop(reference);
     let (cid, _) = expected.split_once('?').unwrap();
     let (mut interrupted, mut tries) = (0, 0);
     while interrupted < KILLS {
         tries += 1;
-        assert!(tries < KILLS * 3, "indexing ends before it can be killed");
+        assert!(tries < KILLS * 6, "indexing ends before it can be killed");
         let giver = scratch.node("giver").start();
         let list: RootList =
             serde_json::from_value(giver.run(["ls", "--json"]).ok().value()).unwrap();
@@ -43,7 +48,7 @@ fn kill_while_indexing(name: &str, more: &[&str]) {
             .arg(&folder)
             .spawn();
         share.event_where("of indexing", |event| event["event"] != "notice");
-        let moment = Instant::now() + dice.below(Duration::from_millis(300));
+        let moment = Instant::now() + dice.below(whole / 2);
         let killer = std::thread::spawn(move || {
             std::thread::sleep(moment.saturating_duration_since(Instant::now()));
             giver.kill();
@@ -86,7 +91,7 @@ fn a_daemon_killed_while_it_copies() {
 #[test]
 fn what_was_indexed_before_the_kill_is_not_indexed_again() {
     let scratch = Scratch::new("index-goes-on");
-    let folder = folder(&scratch);
+    let folder = folder(&scratch, 2 << 30);
     let giver = scratch.node("giver").start();
     giver.run(["config", "set", "share.threads", "1"]).ok();
     let mut share = giver.run(["share", "--json"]).arg(&folder).spawn();

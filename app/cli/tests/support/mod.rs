@@ -45,12 +45,14 @@
 
 mod fake_api;
 mod files;
+mod namespace;
 mod node;
 mod run;
 mod watch;
 
 pub use fake_api::{FakeApi, Reply};
 pub use files::{Bytes, assert_same_tree, compare_trees, write_file, write_tree};
+pub use namespace::Namespace;
 pub use node::{Node, NodeSpec};
 pub use run::{Finished, Run, Running};
 pub use watch::{Ended, Seen, Watch, longest_pause, rate};

@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 /// A node that has not been started.
@@ -103,7 +103,7 @@ impl NodeSpec {
         command.stderr(log);
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, first) = channel();
+        let (sender, first) = sync_channel(1024);
         // The thread goes on reading, so that the node never blocks on a full pipe.
         std::thread::spawn(move || {
             let mut line = String::new();

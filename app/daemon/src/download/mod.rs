@@ -90,6 +90,7 @@ pub(crate) async fn run(
         dest,
         engine,
         order,
+        whole_bytes: 0,
     }
     .run()
     .await
@@ -190,6 +191,8 @@ struct Fetch<'a> {
     dest: PathBuf,
     engine: Engine,
     order: Order,
+    /// Wanted bytes, once all of them are here.
+    whole_bytes: u64,
 }
 
 impl Fetch<'_> {
@@ -236,6 +239,7 @@ impl Fetch<'_> {
             })
             .await;
         self.pieces(&download, have, wanted).await?;
+        self.whole_bytes = bytes;
         let path = self.finish(&download).await?;
         Ok(self.done(&path, bytes, files, local, started))
     }
@@ -378,8 +382,8 @@ impl Fetch<'_> {
             .update(&self.link.address, |running| running.phase = phase);
         self.engine.tell(GetEvent::Progress {
             phase,
-            done_bytes: 0,
-            total_bytes: 0,
+            done_bytes: self.whole_bytes,
+            total_bytes: self.whole_bytes,
             rate: 0,
             eta: None,
             reason: None,

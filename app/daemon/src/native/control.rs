@@ -1,7 +1,7 @@
 //! The downloader's end of the control stream `/potluck/swarm/1`.
 
 use crate::context::Context;
-use crate::frames::{FLOOD, Patience, breach, read_frame, write_frame};
+use crate::frames::{FLOOD, Patience, WEIGHT_OF_PEERS, breach, read_frame, write_frame};
 use crate::source::{CloseReason, ProvenHead, Reporter, SourceNews};
 use potluck_content::tree::{self, Geometry};
 use potluck_content::{Address, Kind, MAX_MANIFEST_BYTES, MAX_TOTAL_BYTES};
@@ -134,10 +134,15 @@ impl Session {
                 Ok(Ok(None)) => return CloseReason::Lost("closed by the peer".to_owned()),
                 Ok(Ok(Some(frame))) => frame,
             };
-            if !patience.allows(Instant::now()) {
+            let message = Message::decode(&frame);
+            let weight = match &message {
+                Ok(Message::Peers(_)) => WEIGHT_OF_PEERS,
+                _ => 1,
+            };
+            if !patience.allows(Instant::now(), weight) {
                 return CloseReason::Liar(FLOOD.to_owned());
             }
-            let news = match Message::decode(&frame) {
+            let news = match message {
                 Ok(Message::Have(have)) => SourceNews::Have(have.ranges),
                 Ok(Message::Retract(retract)) => match retract.reason {
                     RetractReason::Removed => return CloseReason::NotFound,

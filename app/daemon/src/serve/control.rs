@@ -268,7 +268,7 @@ async fn attend(reader: &mut PipeReader) -> io::Result<()> {
             Ok(Message::Hello(_) | Message::Welcome(_) | Message::Reject(_)) => {
                 WireError::Bounds("spoke out of order")
             }
-            Ok(_) if patience.allows(Instant::now()) => continue,
+            Ok(_) if patience.allows(Instant::now(), 1) => continue,
             Ok(_) => WireError::Bounds(FLOOD),
             Err(error) => error,
         };

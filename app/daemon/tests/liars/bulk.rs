@@ -82,14 +82,14 @@ pub async fn serve(pipe: Pipe, lie: Lie, truth: &Truth, seen: Arc<Seen>) -> io::
     Ok(())
 }
 
-fn take_requests(mut reader: PipeReader, seen: Arc<Seen>) -> mpsc::UnboundedReceiver<Request> {
-    let (tell, requests) = mpsc::unbounded_channel();
+fn take_requests(mut reader: PipeReader, seen: Arc<Seen>) -> mpsc::Receiver<Request> {
+    let (tell, requests) = mpsc::channel(1024);
     tokio::spawn(async move {
         while let Ok(frame) = read_frame(&mut reader).await {
             if let Ok(Message::Request(request)) = Message::decode(&frame) {
                 add(&seen.requests, 1);
                 add(&seen.asked, request.data_len());
-                let _ = tell.send(request);
+                let _ = tell.send(request).await;
             }
         }
     });

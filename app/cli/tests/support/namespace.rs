@@ -1,0 +1,84 @@
+//! Network namespaces: networks of a test's own, which nothing else of the machine is part of.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// A network namespace with a loopback interface. Dropping it removes it, so declare it before the
+/// nodes that live in it.
+pub struct Namespace {
+    name: String,
+}
+
+impl Namespace {
+    /// `None` where namespaces cannot be made, which is said loudly, as nothing is then shown about
+    /// `what`.
+    pub fn new(what: &str) -> Option<Self> {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let namespace = Self {
+            name: format!("potluck-{}-{number}", std::process::id()),
+        };
+        match namespace.make() {
+            Ok(()) => Some(namespace),
+            Err(why) => {
+                eprintln!(
+                    "\n*** LEFT OUT: nothing is shown about {what}, because no network namespace \
+                     can be made here ({why}). It takes root and 'ip' of iproute2. ***\n"
+                );
+                None
+            }
+        }
+    }
+
+    fn make(&self) -> Result<(), String> {
+        ip(&["netns", "add", &self.name])?;
+        ip(&["-n", &self.name, "link", "set", "lo", "up"])
+    }
+
+    /// Lays a cable to another one, with this address at this end and that one at the other.
+    pub fn cable(&self, here: &str, other: &Self, there: &str) -> Result<(), String> {
+        ip(&[
+            "link",
+            "add",
+            "lan0",
+            "netns",
+            &self.name,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "lan0",
+            "netns",
+            &other.name,
+        ])?;
+        for (end, address) in [(self, here), (other, there)] {
+            ip(&["-n", &end.name, "addr", "add", address, "dev", "lan0"])?;
+            ip(&["-n", &end.name, "link", "set", "lan0", "up"])?;
+        }
+        Ok(())
+    }
+
+    /// What a program is started by to live in it.
+    pub fn wrapper(&self) -> [&str; 4] {
+        ["ip", "netns", "exec", &self.name]
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = ip(&["netns", "del", &self.name]);
+    }
+}
+
+fn ip(args: &[&str]) -> Result<(), String> {
+    let output = Command::new("ip")
+        .args(args)
+        .output()
+        .map_err(|error| format!("ip: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("ip {}: {}", args.join(" "), said.trim()))
+}
