@@ -255,15 +255,31 @@ async fn start_net(
         };
         Ok(net)
     };
-    match potluck_net::start(net(listen.clone())?).await {
+    let started = Box::pin(potluck_net::start(net(listen.clone())?)).await;
+    let (again, why) = match started {
         Err(StartError::AddressInUse { addr }) if !chosen => {
             tracing::warn!(%addr, "the default port is taken; listening on a free one");
-            potluck_net::start(net(any_port(&listen))?)
-                .await
-                .map_err(|error| start_error(&error))
+            (any_port(&listen), StartError::AddressInUse { addr })
         }
-        started => started.map_err(|error| start_error(&error)),
-    }
+        // Not every machine has IPv6, and nobody asked for it by name.
+        Err(error) if !chosen && listen.iter().any(is_ip6) => (without_ip6(&listen), error),
+        started => return started.map_err(|error| start_error(&error)),
+    };
+    tracing::debug!(%why, "listening otherwise");
+    let started = Box::pin(potluck_net::start(net(again)?)).await;
+    started.map_err(|error| start_error(&error))
+}
+
+fn is_ip6(address: &Multiaddr) -> bool {
+    address.to_string().starts_with("/ip6/")
+}
+
+fn without_ip6(listen: &[Multiaddr]) -> Vec<Multiaddr> {
+    listen
+        .iter()
+        .filter(|address| !is_ip6(address))
+        .cloned()
+        .collect()
 }
 
 fn any_port(listen: &[Multiaddr]) -> Vec<Multiaddr> {

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, TcpListener},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -14,6 +14,7 @@ use libp2p::{
     core::{multiaddr::Protocol, transport::ListenerId},
     swarm,
 };
+use socket2::{Domain, Socket, Type};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
@@ -176,9 +177,22 @@ fn check_free(address: &Multiaddr) -> io::Result<()> {
         _ => return Ok(()),
     };
     match parts.next() {
-        Some(Protocol::Tcp(port)) if port != 0 => TcpListener::bind((ip, port)).map(drop),
+        Some(Protocol::Tcp(port)) if port != 0 => bind_alone(SocketAddr::new(ip, port)),
         _ => Ok(()),
     }
+}
+
+/// An IPv6 listener takes IPv6 alone, as the transport's does: otherwise this node's own IPv4
+/// listener on the same port would stand in its way.
+fn bind_alone(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Connections of an earlier run that linger do not count as somebody listening.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1)
 }
 
 fn listen_error(addr: Multiaddr, error: &io::Error) -> StartError {
