@@ -369,3 +369,47 @@ proptest! {
         }
     }
 }
+
+/// Cuts bytes where a list of lengths says, over and over.
+fn cut<'a>(data: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
+    let mut parts = Vec::new();
+    let mut rest = data;
+    for length in lengths.iter().cycle() {
+        let (part, after) = rest.split_at((*length).min(rest.len()));
+        parts.push(part);
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    parts
+}
+
+proptest! {
+    #[test]
+    fn bytes_in_parts_check_as_bytes_in_one(
+        size in prop_oneof![prop::sample::select(SIZES.to_vec()), 1..200_000_usize],
+        lengths in prop::collection::vec(1..40_000_usize, 1..6),
+        spoil in any::<prop::sample::Index>(),
+    ) {
+        let data = sample(size);
+        let (root, tree) = outboard(&data);
+        let geometry = Geometry::new(size as u64);
+        let groups = 0..geometry.groups();
+        let proof = prove(geometry, tree.as_slice(), groups.clone()).unwrap();
+        let verified = check(&root, geometry, groups, &proof).unwrap();
+        prop_assert_eq!(verified.check_parts(0, cut(&data, &lengths)), Ok(()));
+        if size > 0 {
+            let at = spoil.index(size);
+            let mut wrong = data.clone();
+            wrong[at] ^= 1;
+            let error = verified.check_parts(0, cut(&wrong, &lengths)).unwrap_err();
+            prop_assert_eq!(error.group, (at / GROUP) as u64);
+            // Cut within a group, or too long, it is not the blob either.
+            let short = verified.check_parts(0, cut(&data[..size - 1], &lengths));
+            prop_assert_eq!(short.is_ok(), (size - 1).is_multiple_of(GROUP));
+            let long = [data.as_slice(), &[0]].concat();
+            prop_assert!(verified.check_parts(0, cut(&long, &lengths)).is_err());
+        }
+    }
+}

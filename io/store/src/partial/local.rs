@@ -5,6 +5,7 @@ use potluck_content::{GROUP_BYTES, Hash, Piece, PieceSet};
 
 use super::running::Running;
 use crate::errors::{Fault, ReadError, WriteError};
+use crate::read::Target;
 use crate::types::SpanBuf;
 use crate::{MAX_SPAN_BYTES, tables};
 
@@ -60,7 +61,10 @@ impl Running {
         let mut first = piece.groups.start;
         while first < piece.groups.end {
             let span = first..piece.groups.end.min(first + step);
-            match self.inner.read_held(hash, &span, buffer) {
+            match self
+                .inner
+                .read_held(hash, &span, &mut Target::Buffer(buffer))
+            {
                 Ok(()) => {}
                 Err(ReadError::Fault(fault @ Fault::NoSpace { .. })) => {
                     return Err(self.refused(fault));

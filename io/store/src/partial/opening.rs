@@ -13,6 +13,7 @@ use super::trees::PartialTrees;
 use crate::cache::Described;
 use crate::errors::Fault;
 use crate::open::Inner;
+use crate::read::Target;
 use crate::records::PartialRecord;
 use crate::tables;
 use crate::trees::sync_dir;
@@ -139,7 +140,7 @@ impl Running {
         let mut first = groups.start;
         while first < groups.end {
             let span = first..groups.end.min(first + step);
-            if self.read(blob, &span, buffer).is_err() {
+            if self.read(blob, &span, &mut Target::Buffer(buffer)).is_err() {
                 return false;
             }
             first = span.end;

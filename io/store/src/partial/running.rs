@@ -1,6 +1,7 @@
 //! Downloads that are open in this process.
 
 use std::collections::HashMap;
+use std::io::IoSliceMut;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
@@ -13,10 +14,10 @@ use super::parts::Parts;
 use super::trees::PartialTrees;
 use crate::cache::Described;
 use crate::open::Inner;
-use crate::read::{Failure, judge, read_checked};
+use crate::read::{Failure, Target, judge, read_checked};
 use crate::records::PartialRecord;
 use crate::sys;
-use crate::types::{SpanBuf, What};
+use crate::types::What;
 
 /// A download that is open.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl Running {
         &self,
         blob: u32,
         span: &Range<u64>,
-        out: &mut SpanBuf,
+        out: &mut Target<'_, '_>,
     ) -> Result<(), Failure> {
         let layout = &self.described.layout;
         let Some(named) = usize::try_from(blob)
@@ -83,8 +84,8 @@ impl Running {
             Ok(None) => return Err(Failure::Source(What::Missing)),
             Err(fault) => return Err(Failure::Fault(fault)),
         };
-        let mut read = |buffer: &mut [u8], offset| {
-            let read = sys::read_exact_at(&file, buffer, offset);
+        let mut read = |places: &mut [IoSliceMut<'_>], offset| {
+            let read = sys::read_exact_vectored_at(&file, places, offset);
             read.map_err(|error| judge(error, &self.part_path))
         };
         let tree = self.trees.reader(blob);
@@ -200,7 +201,7 @@ impl RunningMap {
         &self,
         hash: &Hash,
         span: &Range<u64>,
-        out: &mut SpanBuf,
+        out: &mut Target<'_, '_>,
     ) -> Option<Result<(), Failure>> {
         for running in self.all() {
             let layout = &running.described.layout;

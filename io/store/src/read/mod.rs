@@ -7,15 +7,17 @@
 mod cache;
 mod opened;
 mod resolve;
+mod target;
 mod touches;
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::ops::Range;
 
 use potluck_content::{GROUP_BYTES, Hash};
 
 pub(crate) use cache::BlobCache;
 pub(crate) use opened::read_checked;
+pub(crate) use target::Target;
 pub(crate) use touches::Touches;
 
 use crate::MAX_SPAN_BYTES;
@@ -48,17 +50,22 @@ impl Store {
         span: Range<u64>,
         out: &mut SpanBuf,
     ) -> Result<(), ReadError> {
-        let held = self.inner.read_held(hash, &span, out);
-        if !matches!(held, Err(ReadError::NotHave | ReadError::Changed { .. })) {
-            return held;
-        }
-        // A download that is running may have what the files no longer have.
-        match self.inner.running.read_span(hash, &span, out) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(Failure::Fault(fault))) => Err(fault.into()),
-            Some(Err(Failure::BadSpan)) => Err(ReadError::BadSpan),
-            Some(Err(_)) | None => held,
-        }
+        self.inner.read(hash, &span, &mut Target::Buffer(out))
+    }
+
+    /// As [`Self::read_span`], with the bytes read straight to the places where the caller needs them:
+    /// `data` is filled in order, and is exactly as long as the span in all (else
+    /// [`ReadError::BadSpan`]). `proof` holds the proof and nothing else afterwards. After an error the
+    /// places may hold anything, and none of it may be used.
+    pub fn read_span_into(
+        &self,
+        hash: &Hash,
+        span: Range<u64>,
+        proof: &mut Vec<u8>,
+        data: &mut [IoSliceMut<'_>],
+    ) -> Result<(), ReadError> {
+        let mut target = Target::Places { proof, data };
+        self.inner.read(hash, &span, &mut target)
     }
 
     /// Whether the store holds a blob (not counting running downloads).
@@ -93,12 +100,31 @@ impl Store {
 }
 
 impl Inner {
+    fn read(
+        &self,
+        hash: &Hash,
+        span: &Range<u64>,
+        out: &mut Target<'_, '_>,
+    ) -> Result<(), ReadError> {
+        let held = self.read_held(hash, span, out);
+        if !matches!(held, Err(ReadError::NotHave | ReadError::Changed { .. })) {
+            return held;
+        }
+        // A download that is running may have what the files no longer have.
+        match self.running.read_span(hash, span, out) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(Failure::Fault(fault))) => Err(fault.into()),
+            Some(Err(Failure::BadSpan)) => Err(ReadError::BadSpan),
+            Some(Err(_)) | None => held,
+        }
+    }
+
     /// As [`Store::read_span`], from finished files only.
     pub(crate) fn read_held(
         &self,
         hash: &Hash,
         span: &Range<u64>,
-        out: &mut SpanBuf,
+        out: &mut Target<'_, '_>,
     ) -> Result<(), ReadError> {
         if span.start >= span.end || (span.end - span.start) > MAX_SPAN_BYTES / GROUP_BYTES {
             return Err(ReadError::BadSpan);

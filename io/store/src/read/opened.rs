@@ -1,18 +1,19 @@
 //! One source of a blob, open for reading.
 
 use std::fs::{self, File};
+use std::io::IoSliceMut;
 use std::ops::Range;
 use std::path::PathBuf;
 
 use potluck_content::tree::{Geometry, check, prove_into};
 use potluck_content::{GROUP_BYTES, Hash};
 
-use super::{Failure, judge};
+use super::{Failure, Target, judge};
 use crate::MAX_SPAN_BYTES;
 use crate::records::Stamp;
 use crate::sys::{self, EntryKind};
 use crate::trees::{Tree, TreeReader};
-use crate::types::{SpanBuf, What};
+use crate::types::What;
 
 /// A blob that is open for reading.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl OpenBlob {
         &self,
         hash: &Hash,
         span: &Range<u64>,
-        out: &mut SpanBuf,
+        out: &mut Target<'_, '_>,
     ) -> Result<(), Failure> {
         match &self.bytes {
             Bytes::Memory(bytes) => read_checked(
@@ -56,10 +57,15 @@ impl OpenBlob {
                 self.geometry,
                 span,
                 &self.tree.reader(),
-                &mut |buffer, offset| {
+                &mut |places, offset| {
                     let from = usize::try_from(offset).unwrap_or(usize::MAX);
-                    let bytes = bytes.get(from..).and_then(|rest| rest.get(..buffer.len()));
-                    buffer.copy_from_slice(bytes.ok_or(Failure::Source(What::Corrupt))?);
+                    let mut rest = bytes.get(from..).unwrap_or_default();
+                    for place in places {
+                        let taken = rest.split_at_checked(place.len());
+                        let (taken, after) = taken.ok_or(Failure::Source(What::Corrupt))?;
+                        place.copy_from_slice(taken);
+                        rest = after;
+                    }
                     Ok(())
                 },
                 out,
@@ -80,8 +86,8 @@ impl OpenBlob {
                     self.geometry,
                     span,
                     &self.tree.reader(),
-                    &mut |buffer, offset| {
-                        let read = sys::read_exact_at(file, buffer, offset);
+                    &mut |places, offset| {
+                        let read = sys::read_exact_vectored_at(file, places, offset);
                         read.map_err(|error| judge(error, path))
                     },
                     out,
@@ -97,8 +103,8 @@ impl OpenBlob {
     }
 }
 
-/// Fills a buffer with the bytes at an offset.
-pub(crate) type ReadAt<'a> = dyn FnMut(&mut [u8], u64) -> Result<(), Failure> + 'a;
+/// Fills places, one after the other, with the bytes from an offset on.
+pub(crate) type ReadAt<'a> = dyn FnMut(&mut [IoSliceMut<'_>], u64) -> Result<(), Failure> + 'a;
 
 /// Reads a span and its proof, and checks both against the hash.
 pub(crate) fn read_checked(
@@ -107,24 +113,20 @@ pub(crate) fn read_checked(
     span: &Range<u64>,
     tree: &TreeReader<'_>,
     read: &mut ReadAt<'_>,
-    out: &mut SpanBuf,
+    out: &mut Target<'_, '_>,
 ) -> Result<(), Failure> {
     if !geometry.contains(span) || span.end - span.start > MAX_SPAN_BYTES / GROUP_BYTES {
         return Err(Failure::BadSpan);
     }
-    out.data_len = 0;
-    out.proof.clear();
-    prove_into(geometry, tree, span.clone(), &mut out.proof).map_err(|_| Failure::Tree)?;
-    let verified = check(hash, geometry, span.clone(), &out.proof).map_err(|_| Failure::Tree)?;
+    let proof = out.proof();
+    prove_into(geometry, tree, span.clone(), proof).map_err(|_| Failure::Tree)?;
     let length = usize::try_from(geometry.span_len(span.clone())).map_err(|_| Failure::BadSpan)?;
-    if out.data.len() < length {
-        out.data.resize(length, 0);
-    }
-    let data = out.data.get_mut(..length).ok_or(Failure::BadSpan)?;
-    read(data, geometry.group_offset(span.start))?;
-    verified
-        .check_groups(span.start, data)
-        .map_err(|_| Failure::Source(What::Corrupt))?;
-    out.data_len = length;
-    Ok(())
+    out.fill(length, |proof, places| {
+        let verified = check(hash, geometry, span.clone(), proof).map_err(|_| Failure::Tree)?;
+        read(places, geometry.group_offset(span.start))?;
+        let parts = places.iter().map(|place| &**place);
+        verified
+            .check_parts(span.start, parts)
+            .map_err(|_| Failure::Source(What::Corrupt))
+    })
 }

@@ -9,7 +9,7 @@ use potluck_content::Hash;
 use potluck_content::tree::Geometry;
 
 use super::opened::{Bytes, OpenBlob};
-use super::{Failure, judge};
+use super::{Failure, Target, judge};
 use crate::db::DbError;
 use crate::errors::{Fault, ReadError};
 use crate::hashing::{Control, HashFailure, Source, hash_one};
@@ -19,7 +19,7 @@ use crate::records::{BlobRecord, FileRecord, Home, PlaceRecord, TreePlace};
 use crate::sys;
 use crate::tables;
 use crate::trees::Tree;
-use crate::types::{SpanBuf, What};
+use crate::types::What;
 
 /// Places that are tried before giving up.
 const MAX_TRIED: usize = 16;
@@ -43,7 +43,7 @@ impl Inner {
         &self,
         hash: &Hash,
         span: &Range<u64>,
-        out: &mut SpanBuf,
+        out: &mut Target<'_, '_>,
     ) -> Result<(), ReadError> {
         let (record, small, candidates) = self.candidates(hash)?;
         let Some(record) = record else {
@@ -160,7 +160,7 @@ impl Inner {
         small: Option<&Vec<u8>>,
         candidate: &Candidate,
         span: &Range<u64>,
-        out: &mut SpanBuf,
+        out: &mut Target<'_, '_>,
     ) -> Result<(), Failure> {
         let bytes = self.open_bytes(hash, record, small, candidate)?;
         let tree = self.open_tree(hash, record);

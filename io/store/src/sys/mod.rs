@@ -5,7 +5,7 @@ mod unix;
 #[cfg(unix)]
 pub(crate) use unix::{
     Dir, bytes_to_path, clone_file, facts_of, open_source, path_to_bytes, read_at, read_exact_at,
-    same_file_system, write_all_at,
+    read_exact_vectored_at, same_file_system, write_all_at,
 };
 
 #[cfg(not(unix))]
@@ -13,7 +13,7 @@ mod portable;
 #[cfg(not(unix))]
 pub(crate) use portable::{
     Dir, bytes_to_path, clone_file, facts_of, open_source, path_to_bytes, read_at, read_exact_at,
-    same_file_system, write_all_at,
+    read_exact_vectored_at, same_file_system, write_all_at,
 };
 
 use crate::records::Stamp;

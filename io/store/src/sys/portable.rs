@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -171,6 +171,19 @@ pub(crate) fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64)
         }
         buffer = buffer.get_mut(read..).unwrap_or_default();
         offset += read as u64;
+    }
+    Ok(())
+}
+
+/// Fills places, one after the other, with the bytes from an offset on.
+pub(crate) fn read_exact_vectored_at(
+    file: &File,
+    places: &mut [IoSliceMut<'_>],
+    mut offset: u64,
+) -> io::Result<()> {
+    for place in places {
+        read_exact_at(file, place, offset)?;
+        offset += place.len() as u64;
     }
     Ok(())
 }

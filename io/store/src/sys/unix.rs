@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -12,6 +12,9 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 
 use super::{EntryKind, Facts};
 use crate::records::Stamp;
+
+/// Places that systems take in one call.
+const MAX_PLACES: usize = 1024;
 
 /// An open directory.
 #[derive(Debug)]
@@ -255,6 +258,55 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result
 
 pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     file.read_exact_at(buffer, offset)
+}
+
+/// Fills places, one after the other, with the bytes from an offset on.
+pub(crate) fn read_exact_vectored_at(
+    file: &File,
+    places: &mut [IoSliceMut<'_>],
+    offset: u64,
+) -> io::Result<()> {
+    let mut done = 0;
+    for places in places.chunks_mut(MAX_PLACES) {
+        let length: usize = places.iter().map(|place| place.len()).sum();
+        let read = read_vectored_at(file, places, offset + done)?;
+        if read < length {
+            // A signal, or the end of the file, came in between.
+            read_rest(file, places, read, offset + done)?;
+        }
+        done += length as u64;
+    }
+    Ok(())
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn read_vectored_at(file: &File, places: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
+    match rustix::io::preadv(file, places, offset) {
+        Err(rustix::io::Errno::INTR) => Ok(0),
+        other => Ok(other?),
+    }
+}
+
+#[cfg(target_vendor = "apple")]
+fn read_vectored_at(_: &File, _: &mut [IoSliceMut<'_>], _: u64) -> io::Result<usize> {
+    // Not in all versions of the system: each place is read by itself.
+    Ok(0)
+}
+
+fn read_rest(
+    file: &File,
+    places: &mut [IoSliceMut<'_>],
+    mut skip: usize,
+    mut offset: u64,
+) -> io::Result<()> {
+    for place in places {
+        let done = skip.min(place.len());
+        let rest = place.get_mut(done..).unwrap_or_default();
+        file.read_exact_at(rest, offset + done as u64)?;
+        skip -= done;
+        offset += place.len() as u64;
+    }
+    Ok(())
 }
 
 pub(crate) fn write_all_at(file: &File, data: &[u8], offset: u64) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! Checking one file.
 
 use std::fs::File;
+use std::io::IoSliceMut;
 use std::path::Path;
 
 use potluck_content::{GROUP_BYTES, Hash};
@@ -11,7 +12,7 @@ use crate::cache::Described;
 use crate::errors::Fault;
 use crate::hashing::{Control, HashFailure, Hashed, Source};
 use crate::open::Inner;
-use crate::read::{Failure, judge, read_checked};
+use crate::read::{Failure, Target, judge, read_checked};
 use crate::records::{FileRecord, Home, PlaceRecord, Stamp};
 use crate::sys;
 use crate::tables;
@@ -132,8 +133,8 @@ impl Inner {
         let tree = self.open_tree(&job.hash, &job.record);
         let step = MAX_SPAN_BYTES / GROUP_BYTES;
         let mut buffer = SpanBuf::new();
-        let mut read = |bytes: &mut [u8], offset| {
-            let read = sys::read_exact_at(file, bytes, offset);
+        let mut read = |places: &mut [IoSliceMut<'_>], offset| {
+            let read = sys::read_exact_vectored_at(file, places, offset);
             read.map_err(|error| judge(error, Path::new("")))
         };
         let mut good = Vec::new();
@@ -143,7 +144,8 @@ impl Inner {
             while first < groups.end && !control.stopped() {
                 let span = first..groups.end.min(first + step);
                 let reader = tree.reader();
-                match read_checked(&job.hash, geometry, &span, &reader, &mut read, &mut buffer) {
+                let mut out = Target::Buffer(&mut buffer);
+                match read_checked(&job.hash, geometry, &span, &reader, &mut read, &mut out) {
                     Ok(()) => first = span.end,
                     Err(Failure::Fault(fault)) => return Err(fault),
                     Err(_) => break,

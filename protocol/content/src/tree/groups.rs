@@ -25,11 +25,17 @@ pub fn hash_groups(data: &[u8], first_group: u64, geometry: Geometry, out: &mut 
 
 /// The chaining value of one group of a blob that has several. `bytes` is not empty.
 pub(super) fn chaining_value(group: u64, bytes: &[u8]) -> [u8; 32] {
+    let mut hasher = group_hasher(group);
+    hasher.update(bytes);
+    hasher.finalize_non_root()
+}
+
+/// Hashes one group of a blob from its first byte on.
+pub(super) fn group_hasher(group: u64) -> blake3::Hasher {
     // A hasher of its own: resetting one keeps its old offset, which its counters trip over.
     let mut hasher = blake3::Hasher::new();
     hasher.set_input_offset(group.wrapping_mul(GROUP_BYTES));
-    hasher.update(bytes);
-    hasher.finalize_non_root()
+    hasher
 }
 
 /// Joins two chaining values into their parent.

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+use blake3::hazmat::HasherExt;
+
 use super::geometry::Subtree;
-use super::groups::{chaining_value, parent_hash, split};
+use super::groups::{chaining_value, group_hasher, parent_hash, split};
 use super::{Geometry, PARENT_BYTES, Parent};
 use crate::Hash;
 
@@ -226,35 +228,98 @@ impl VerifiedSpan {
 
     /// Checks `bytes`, whole groups of the span from `first_group` on; the blob's last may be short.
     pub fn check_groups(&self, first_group: u64, bytes: &[u8]) -> Result<(), GroupMismatch> {
-        if bytes.is_empty() && self.geometry.size() > 0 {
-            return Ok(());
+        self.check_parts(first_group, [bytes])
+    }
+
+    /// As [`Self::check_groups`], of bytes that lie in several places: parts in order, cut anywhere.
+    pub fn check_parts<'a>(
+        &self,
+        first_group: u64,
+        parts: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<(), GroupMismatch> {
+        let mut checking = Checking {
+            verified: self,
+            group: first_group,
+            begun: None,
+        };
+        for part in parts {
+            checking.push(part)?;
         }
-        let mut group = first_group;
-        let mut rest = bytes;
-        loop {
-            let length = self.geometry.group_len(group);
-            let hash = self.hash_of(group).ok_or(GroupMismatch { group })?;
-            let (bytes, after) = rest
-                .split_at_checked(length)
-                .ok_or(GroupMismatch { group })?;
-            let found = if self.geometry.groups() == 1 {
-                *blake3::hash(bytes).as_bytes()
-            } else {
-                chaining_value(group, bytes)
-            };
-            if found != *hash {
-                return Err(GroupMismatch { group });
-            }
-            if after.is_empty() {
-                return Ok(());
-            }
-            rest = after;
-            group += 1;
-        }
+        checking.finish()
     }
 
     fn hash_of(&self, group: u64) -> Option<&[u8; 32]> {
         let index = group.checked_sub(self.span.start)?;
         self.groups.get(usize::try_from(index).ok()?)
+    }
+}
+
+/// Groups that are checked one after the other.
+struct Checking<'a> {
+    verified: &'a VerifiedSpan,
+    group: u64,
+    /// A group of which some bytes came, and how many.
+    begun: Option<(blake3::Hasher, usize)>,
+}
+
+impl Checking<'_> {
+    fn push(&mut self, mut bytes: &[u8]) -> Result<(), GroupMismatch> {
+        while !bytes.is_empty() {
+            let length = self.verified.geometry.group_len(self.group);
+            let wanted = length - self.begun.as_ref().map_or(0, |(_, filled)| *filled);
+            let (taken, rest) = bytes.split_at(wanted.min(bytes.len()));
+            if taken.is_empty() {
+                // Past the end of the blob.
+                return Err(self.mismatch());
+            }
+            bytes = rest;
+            if taken.len() == length {
+                let found = if self.verified.geometry.groups() == 1 {
+                    *blake3::hash(taken).as_bytes()
+                } else {
+                    chaining_value(self.group, taken)
+                };
+                self.compare(found)?;
+                continue;
+            }
+            let begin = || (group_hasher(self.group), 0);
+            let (hasher, filled) = self.begun.get_or_insert_with(begin);
+            hasher.update(taken);
+            *filled += taken.len();
+            if *filled == length {
+                let found = if self.verified.geometry.groups() == 1 {
+                    *hasher.finalize().as_bytes()
+                } else {
+                    hasher.finalize_non_root()
+                };
+                self.begun = None;
+                self.compare(found)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, found: [u8; 32]) -> Result<(), GroupMismatch> {
+        if self.verified.hash_of(self.group) == Some(&found) {
+            self.group += 1;
+            Ok(())
+        } else {
+            Err(self.mismatch())
+        }
+    }
+
+    fn finish(mut self) -> Result<(), GroupMismatch> {
+        if self.verified.geometry.size() == 0 {
+            // The one group of an empty blob is there without a byte of it.
+            return self.compare(*blake3::hash(&[]).as_bytes());
+        }
+        if self.begun.is_some() {
+            return Err(self.mismatch());
+        }
+        Ok(())
+    }
+
+    fn mismatch(&self) -> GroupMismatch {
+        GroupMismatch { group: self.group }
     }
 }
