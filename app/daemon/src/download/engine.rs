@@ -2,23 +2,23 @@
 //! waits for a source that proves the root's size, then fetches the manifest (of a folder), then
 //! the pieces.
 
+mod members;
+mod news;
+mod orders;
+mod work;
+
+pub(super) use work::{Work, order};
+
 use super::find::Finder;
 use super::report;
-use super::sources::{BEYOND_THE_END, Peers, Source, Verdict, fits};
+use super::sources::{Peers, Source};
 use crate::context::Context;
 use crate::errors;
-use crate::native;
-use crate::source::{
-    CloseReason, FetchItem, Job, ProvenHead, Reporter, SourceCommand, SourceEvent, SourceNews,
-    items_of,
-};
+use crate::source::{ProvenHead, SinkError, SourceEvent};
 use potluck_api::{ErrorBody, GetEvent};
-use potluck_content::{Address, Link, PieceSet};
+use potluck_content::{Address, Link};
 use potluck_identity::PeerId;
-use potluck_transfer::{
-    Availability, Failure, Input, Order, Output, Planner, PlannerConfig, RequestId, SourceId,
-    SourceTraits,
-};
+use potluck_transfer::{Input, SourceId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,61 +34,6 @@ const MAX_SOURCES: usize = 64;
 const TICK: Duration = Duration::from_millis(250);
 /// The rate is taken over about this many ticks.
 const RATE_TICKS: usize = 12;
-/// Bytes of one item: a sender reads that much at once, and a cancel takes effect after it.
-const MAX_ITEM_BYTES: u64 = 1024 * 1024;
-/// Requests for the manifest carry this bit, so that a late answer is not taken for one of the
-/// pieces' requests.
-const MANIFEST_BIT: u32 = 1 << 31;
-
-/// What is fetched now.
-pub(super) struct Work {
-    pub(super) planner: Planner,
-    pub(super) job: Arc<Job>,
-    pub(super) have: PieceSet,
-    /// Called about every tick, for checkpoints.
-    pub(super) keeper: Option<super::keep::Keeper>,
-    manifest: bool,
-    complete: bool,
-}
-
-impl Work {
-    pub(super) fn new(
-        job: Arc<Job>,
-        have: PieceSet,
-        wanted: PieceSet,
-        manifest: bool,
-        seed: u64,
-    ) -> Self {
-        let layout = Arc::clone(&job.layout);
-        let planner = Planner::new(PlannerConfig::default(), layout, have.clone(), wanted, seed);
-        Self {
-            planner,
-            job,
-            have,
-            keeper: None,
-            manifest,
-            complete: false,
-        }
-    }
-
-    pub(super) fn is_manifest(&self) -> bool {
-        self.manifest
-    }
-
-    fn wire_id(&self, request: RequestId) -> RequestId {
-        if self.manifest {
-            RequestId(request.0 | MANIFEST_BIT)
-        } else {
-            request
-        }
-    }
-
-    /// The planner's id of a request, unless it belongs to another stage.
-    fn planner_id(&self, request: RequestId) -> Option<RequestId> {
-        let of_manifest = request.0 & MANIFEST_BIT != 0;
-        (of_manifest == self.manifest).then_some(RequestId(request.0 & !MANIFEST_BIT))
-    }
-}
 
 /// See the module.
 pub(super) struct Engine {
@@ -271,287 +216,16 @@ impl Engine {
         }
         Err(errors::not_found(message, hint))
     }
-
-    /// Remembers, and tells once, that a peer's files are not what they were.
-    fn has_changed(&mut self, peer: PeerId) {
-        if self.changed.insert(peer) {
-            self.tell(GetEvent::Notice {
-                message: format!(
-                    "{peer} no longer has all of this: a file there changed, or is not shared now"
-                ),
-            });
-        }
-    }
-
-    /// Starts a source for a peer that may have the content.
-    fn consider(&mut self, peer: PeerId) {
-        let unwanted = peer == self.ctx.net.peer_id()
-            || self.sources.len() >= MAX_SOURCES
-            || self.sources.values().any(|source| source.peer == peer)
-            || self.ctx.book.banned(&peer).is_some()
-            || !self.peers.may_ask(&peer, Instant::now());
-        if unwanted {
-            return;
-        }
-        let id = SourceId(self.next_source);
-        self.next_source += 1;
-        let (commands, received) = mpsc::channel(native::COMMAND_QUEUE);
-        let reporter = Reporter {
-            source: id,
-            events: self.events.clone(),
-        };
-        let task = tokio::spawn(native::run(
-            Arc::clone(&self.ctx),
-            self.root,
-            peer,
-            self.serving,
-            received,
-            reporter,
-        ));
-        self.sources.insert(id, Source::new(peer, commands, task));
-    }
-
-    fn joined(&self) -> Vec<(SourceId, PeerId)> {
-        let ready = self
-            .sources
-            .iter()
-            .filter(|(_, source)| source.ready.is_some());
-        ready.map(|(id, source)| (*id, source.peer)).collect()
-    }
-
-    /// Tells the planner of a source that is ready, and what it has.
-    fn join(&mut self, id: SourceId, peer: &PeerId, work: &mut Work) {
-        let Some(source) = self.sources.get_mut(&id) else {
-            return;
-        };
-        let pieces = work.job.layout.pieces();
-        let changes = match source.availability(pieces, work.manifest) {
-            Ok(changes) => changes,
-            Err(what) => return self.ban(*peer, what.to_owned()),
-        };
-        let now = self.ctx.clock.now();
-        let traits = SourceTraits::default();
-        work.planner
-            .handle(now, Input::SourceJoined { source: id, traits });
-        for change in changes {
-            work.planner
-                .handle(now, Input::Availability { source: id, change });
-        }
-    }
-
-    async fn source_news(&mut self, event: SourceEvent, work: Option<&mut Work>) {
-        let SourceEvent { source: id, what } = event;
-        let Some(peer) = self.sources.get(&id).map(|source| source.peer) else {
-            return;
-        };
-        match what {
-            SourceNews::Ready { head, have } => {
-                self.last_life = Instant::now();
-                if let Some(source) = self.sources.get_mut(&id) {
-                    source.ready = Some((head, have));
-                }
-                if let Some(work) = work {
-                    self.join(id, &peer, work);
-                }
-            }
-            SourceNews::Have(ranges) => self.change(id, Availability::Add(ranges), work),
-            SourceNews::Retract(ranges) => {
-                self.has_changed(peer);
-                self.change(id, Availability::Remove(ranges), work);
-            }
-            SourceNews::Introduced(others) => {
-                for (other, addresses) in others {
-                    self.finder.introduce(other, addresses);
-                }
-            }
-            SourceNews::Closed(reason) => self.closed(id, peer, reason, work).await,
-            SourceNews::Received { request, bytes } => {
-                self.last_life = Instant::now();
-                self.received_bytes += bytes;
-                self.plan(work, request, |request| Input::Received {
-                    source: id,
-                    request,
-                    bytes,
-                });
-            }
-            SourceNews::Piece { request, piece } => self.piece(id, peer, request, piece, work),
-            SourceNews::Done { request } => {
-                self.plan(work, request, |request| Input::RequestDone {
-                    source: id,
-                    request,
-                });
-            }
-            SourceNews::Failed { request, failure } => {
-                if matches!(failure, Failure::Changed { .. }) {
-                    self.has_changed(peer);
-                }
-                self.plan(work, request, |request| Input::RequestFailed {
-                    source: id,
-                    request,
-                    failure,
-                });
-            }
-        }
-    }
-
-    fn plan(
-        &self,
-        work: Option<&mut Work>,
-        request: RequestId,
-        input: impl FnOnce(RequestId) -> Input,
-    ) {
-        if let Some(work) = work
-            && let Some(request) = work.planner_id(request)
-        {
-            work.planner.handle(self.ctx.clock.now(), input(request));
-        }
-    }
-
-    /// A source has more, or less. The manifest's pieces are not what it speaks of.
-    fn change(&mut self, id: SourceId, change: Availability, work: Option<&mut Work>) {
-        let Some(source) = self.sources.get_mut(&id) else {
-            return;
-        };
-        let Some(work) = work.filter(|work| !work.manifest) else {
-            return source.changed(change);
-        };
-        let now = self.ctx.clock.now();
-        if fits(&change, work.job.layout.pieces()) {
-            work.planner
-                .handle(now, Input::Availability { source: id, change });
-        } else {
-            let peer = source.peer;
-            work.planner.handle(now, Input::SourceLeft { source: id });
-            self.ban(peer, BEYOND_THE_END.to_owned());
-        }
-    }
-
-    fn piece(
-        &mut self,
-        id: SourceId,
-        peer: PeerId,
-        request: RequestId,
-        piece: u32,
-        work: Option<&mut Work>,
-    ) {
-        let Some(work) = work else { return };
-        let Some(request) = work.planner_id(request) else {
-            return;
-        };
-        if work.have.insert(piece) {
-            let bytes = work.job.layout.piece(piece).bytes;
-            if !work.manifest {
-                *self.delivered.entry(peer).or_default() += bytes;
-                self.peers.delivered(&peer);
-                if let Some(keeper) = &mut work.keeper {
-                    keeper.kept(piece, bytes);
-                }
-            }
-        }
-        let now = self.ctx.clock.now();
-        work.planner.handle(
-            now,
-            Input::PieceVerified {
-                source: id,
-                request,
-                piece,
-            },
-        );
-    }
-
-    async fn closed(
-        &mut self,
-        id: SourceId,
-        peer: PeerId,
-        reason: CloseReason,
-        work: Option<&mut Work>,
-    ) {
-        tracing::debug!(%peer, ?reason, "a source is gone");
-        if reason == CloseReason::Changed {
-            self.has_changed(peer);
-        }
-        self.sources.remove(&id);
-        if let Some(work) = work {
-            work.planner
-                .handle(self.ctx.clock.now(), Input::SourceLeft { source: id });
-        }
-        match self.peers.closed(&peer, &reason, Instant::now()) {
-            Verdict::Ban(what) => self.ban(peer, what),
-            Verdict::RetryIn(pause) => self.finder.introduce_later(peer, pause),
-            Verdict::Leave => {}
-        }
-    }
-
-    fn ban(&mut self, peer: PeerId, reason: String) {
-        self.sources.retain(|_, source| source.peer != peer);
-        self.tell(GetEvent::Banned {
-            peer: peer.to_string(),
-            reason: reason.clone(),
-        });
-        self.ctx.ban(peer, reason);
-    }
-
-    /// Does what the planner says.
-    async fn obey(&mut self, work: &mut Work) {
-        while let Some(output) = work.planner.poll(self.ctx.clock.now()) {
-            match output {
-                Output::Request {
-                    source,
-                    request,
-                    pieces,
-                    ..
-                } => {
-                    let items = items_of(&work.job.layout, &pieces, MAX_ITEM_BYTES);
-                    let request = work.wire_id(request);
-                    self.ask(source, Arc::clone(&work.job), request, items);
-                }
-                Output::Cancel { source, request } => {
-                    let request = work.wire_id(request);
-                    self.command(source, SourceCommand::Cancel { request });
-                }
-                Output::Ban { source, reason } => {
-                    if let Some(peer) = self.sources.get(&source).map(|source| source.peer) {
-                        self.ban(peer, reason.to_string());
-                    }
-                }
-                Output::Complete => work.complete = true,
-            }
-        }
-    }
-
-    fn ask(&self, source: SourceId, job: Arc<Job>, request: RequestId, items: Vec<FetchItem>) {
-        self.command(
-            source,
-            SourceCommand::Fetch {
-                job,
-                request,
-                items,
-            },
-        );
-    }
-
-    /// Sources take commands as fast as they come; one that does not is stuck, and the planner
-    /// notices its silence.
-    fn command(&self, source: SourceId, command: SourceCommand) {
-        if let Some(source) = self.sources.get(&source) {
-            let _ = source.commands.try_send(command);
-        }
-    }
-}
-
-/// Sets the order in which pieces are fetched.
-pub(super) fn order(work: &mut Work, ctx: &Context, order: Order) {
-    work.planner.handle(ctx.clock.now(), Input::Order(order));
 }
 
 fn interrupted() -> ErrorBody {
     errors::interrupted("run the same command again to go on where it stopped")
 }
 
-fn sink_error(failure: crate::source::SinkError) -> ErrorBody {
+fn sink_error(failure: SinkError) -> ErrorBody {
     match failure {
-        crate::source::SinkError::NoSpace { .. } => errors::no_space(failure.to_string()),
-        crate::source::SinkError::Io(message) => {
+        SinkError::NoSpace { .. } => errors::no_space(failure.to_string()),
+        SinkError::Io(message) => {
             errors::failed(message, "check the disk, then run the same command again")
         }
     }
