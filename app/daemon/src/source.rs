@@ -8,6 +8,7 @@ use potluck_net::Multiaddr;
 use potluck_transfer::wire::PieceMap;
 use potluck_transfer::{Failure, RequestId, SourceId};
 use std::collections::BTreeMap;
+use std::io::IoSlice;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
@@ -16,6 +17,20 @@ use tokio::sync::mpsc;
 pub(crate) trait Sink: Send + Sync {
     /// Keeps whole groups of a blob, starting at `first_group`.
     fn write(&self, blob: u32, first_group: u64, data: &[u8]) -> Result<(), SinkError>;
+    /// The same for groups that lie in several places, each with whole groups.
+    fn write_vectored(
+        &self,
+        blob: u32,
+        first_group: u64,
+        parts: &[IoSlice<'_>],
+    ) -> Result<(), SinkError> {
+        let mut group = first_group;
+        for part in parts {
+            self.write(blob, group, part)?;
+            group += (part.len() as u64).div_ceil(GROUP_BYTES);
+        }
+        Ok(())
+    }
     /// Keeps parents of a blob's tree, by their offset in its outboard.
     fn write_parents(&self, blob: u32, parents: &[(u64, Parent)]) -> Result<(), SinkError>;
     /// All groups of these pieces were written.

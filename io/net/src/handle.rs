@@ -19,6 +19,7 @@ use crate::{
     Channel, DialError, FindEvent, NetConfig, NetEvent, OpenError, PeerInfo, Pipe, ProvideError,
     Reachability, StartError, Traffic,
     actor::{self, Command},
+    bulk::{self, Identity},
     counters::Counters,
     lanes::LaneControl,
 };
@@ -50,6 +51,7 @@ pub async fn start(
 pub struct NetHandle {
     commands: mpsc::Sender<Command>,
     lanes: LaneControl,
+    identity: Identity,
     shared: Arc<Shared>,
 }
 
@@ -94,11 +96,13 @@ impl NetHandle {
     pub(crate) fn new(
         commands: mpsc::Sender<Command>,
         lanes: LaneControl,
+        identity: Identity,
         shared: Arc<Shared>,
     ) -> Self {
         Self {
             commands,
             lanes,
+            identity,
             shared,
         }
     }
@@ -198,6 +202,18 @@ impl NetHandle {
                 after: OPEN_TIMEOUT,
             }),
         }
+    }
+
+    /// Opens a bulk lane to a connected peer: a TCP connection of its own, many times faster than a
+    /// pipe on a connection. `None` when the peer cannot be reached that way; it is then not tried
+    /// again for a while.
+    pub async fn open_lane(&self, peer: PeerId) -> Option<Pipe> {
+        bulk::dial(&self.identity, &self.lanes, peer).await
+    }
+
+    /// Notes that a lane to the peer was of no use, so that none is opened again for a while.
+    pub fn lane_failed(&self, peer: &PeerId) {
+        self.lanes.no_lane(peer);
     }
 
     /// Closes all connections with the peer and refuses new ones.

@@ -4,13 +4,16 @@
 //! connection with the peer, opening never dials, openings do not wait for each other, and what
 //! comes in is bounded.
 
+mod bulk_routes;
 mod handler;
 
 use std::{
     collections::HashMap,
     convert::Infallible,
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Instant,
 };
 
 use libp2p::{
@@ -21,10 +24,20 @@ use libp2p::{
         THandlerInEvent, THandlerOutEvent, ToSwarm,
     },
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    net::TcpStream,
+    sync::{mpsc, oneshot},
+};
 
-use self::handler::LaneHandler;
-use crate::{Channel, OpenError, Path, Pipe, counters::Counters};
+use self::{
+    bulk_routes::{BulkRoutes, Remote},
+    handler::LaneHandler,
+};
+use crate::{
+    Channel, OpenError, Path, Pipe,
+    bulk::Admitted,
+    counters::{Counters, Meter},
+};
 
 /// Openings that may wait in a connection's queue.
 const OPEN_QUEUE: usize = 32;
@@ -37,15 +50,18 @@ pub(crate) struct OpenRequest {
 }
 
 /// Live connections, best first for each peer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Routes {
     peers: HashMap<PeerId, PeerRoutes>,
+    total: Arc<Counters>,
+    max_pipes_per_peer: u32,
 }
 
 #[derive(Debug, Default)]
 struct PeerRoutes {
     counters: Arc<Counters>,
     lanes: Vec<Lane>,
+    bulk: BulkRoutes,
 }
 
 #[derive(Debug)]
@@ -53,6 +69,7 @@ struct Lane {
     connection: ConnectionId,
     rank: (Path, bool),
     sender: mpsc::Sender<OpenRequest>,
+    remote: Remote,
 }
 
 /// Opens pipes on live connections, from any task.
@@ -87,6 +104,44 @@ impl LaneControl {
             .map(|routes| Arc::clone(&routes.counters))
     }
 
+    /// Where a lane to the peer may be opened, the likeliest first; none soon after that failed.
+    pub(crate) fn lane_addresses(&self, peer: &PeerId) -> Vec<SocketAddr> {
+        let routes = lock(&self.routes);
+        let Some(entry) = routes.peers.get(peer) else {
+            return Vec::new();
+        };
+        let remotes: Vec<&Remote> = entry.lanes.iter().map(|lane| &lane.remote).collect();
+        entry.bulk.addresses(&remotes, Instant::now())
+    }
+
+    /// Notes that no lane to the peer can be opened, for now.
+    pub(crate) fn no_lane(&self, peer: &PeerId) {
+        if let Some(entry) = lock(&self.routes).peers.get_mut(peer) {
+            entry.bulk.failed(Instant::now());
+        }
+    }
+
+    /// Notes where a peer says that it listens.
+    pub(crate) fn listens(&self, peer: &PeerId, addresses: &[Multiaddr]) {
+        if let Some(entry) = lock(&self.routes).peers.get_mut(peer) {
+            entry.bulk.listens(addresses);
+        }
+    }
+
+    /// Lets a connected peer have a lane, if it does not have too many pipes.
+    pub(crate) fn admit(&self, peer: &PeerId, socket: &Arc<TcpStream>) -> Option<Admitted> {
+        let mut routes = lock(&self.routes);
+        let (total, max) = (Arc::clone(&routes.total), routes.max_pipes_per_peer);
+        let entry = routes.peers.get_mut(peer)?;
+        let path = entry.lanes.first()?.rank.0;
+        if entry.counters.pipes() >= max || path == Path::Relayed {
+            return None;
+        }
+        entry.bulk.opened(Arc::downgrade(socket));
+        let meter = Meter::new(Arc::clone(&entry.counters), total);
+        Some(Admitted { path, meter })
+    }
+
     fn best(&self, peer: &PeerId) -> Option<mpsc::Sender<OpenRequest>> {
         let routes = lock(&self.routes);
         let lanes = &routes.peers.get(peer)?.lanes;
@@ -101,8 +156,6 @@ impl LaneControl {
 pub(crate) struct Lanes {
     routes: Arc<Mutex<Routes>>,
     incoming: mpsc::Sender<Pipe>,
-    total: Arc<Counters>,
-    max_pipes_per_peer: u32,
 }
 
 impl Lanes {
@@ -111,11 +164,14 @@ impl Lanes {
         total: Arc<Counters>,
         max_pipes_per_peer: u32,
     ) -> Self {
-        Self {
-            routes: Arc::default(),
-            incoming,
+        let routes = Routes {
+            peers: HashMap::new(),
             total,
             max_pipes_per_peer,
+        };
+        Self {
+            routes: Arc::new(Mutex::new(routes)),
+            incoming,
         }
     }
 
@@ -130,15 +186,17 @@ impl Lanes {
         connection: ConnectionId,
         peer: PeerId,
         path: Path,
-        udp: bool,
+        remote: Remote,
     ) -> LaneHandler {
         let (sender, requests) = mpsc::channel(OPEN_QUEUE);
         let mut routes = lock(&self.routes);
+        let (total, max_pipes) = (Arc::clone(&routes.total), routes.max_pipes_per_peer);
         let entry = routes.peers.entry(peer).or_default();
         entry.lanes.push(Lane {
             connection,
-            rank: (path, udp),
+            rank: (path, remote.udp),
             sender,
+            remote,
         });
         // Stable, so that among equals the oldest connection stays first.
         entry.lanes.sort_by_key(|lane| lane.rank);
@@ -148,8 +206,8 @@ impl Lanes {
             requests,
             incoming: self.incoming.clone(),
             counters: Arc::clone(&entry.counters),
-            total: Arc::clone(&self.total),
-            max_pipes: self.max_pipes_per_peer,
+            total,
+            max_pipes,
         })
     }
 
@@ -162,6 +220,7 @@ impl Lanes {
                 .lanes
                 .retain(|lane| Some(lane.connection) != connection && !lane.sender.is_closed());
             if entry.lanes.is_empty() {
+                entry.bulk.close();
                 routes.peers.remove(peer);
             }
         }
@@ -183,7 +242,7 @@ impl NetworkBehaviour for Lanes {
             connection,
             peer,
             Path::of_inbound(local, remote),
-            is_udp(remote),
+            Remote::new(remote, false),
         ))
     }
 
@@ -195,7 +254,12 @@ impl NetworkBehaviour for Lanes {
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.handler(connection, peer, Path::of(address), is_udp(address)))
+        Ok(self.handler(
+            connection,
+            peer,
+            Path::of(address),
+            Remote::new(address, true),
+        ))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {

@@ -7,6 +7,7 @@
 
 mod actor;
 mod behaviour;
+mod bulk;
 mod config;
 mod counters;
 mod errors;

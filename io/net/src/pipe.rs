@@ -1,16 +1,19 @@
 //! Two-way byte streams with a peer.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+mod reader;
+mod writer;
+
+use std::sync::Arc;
 
 use libp2p::{PeerId, StreamProtocol};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{Path, counters::Meter};
+pub use self::{reader::PipeReader, writer::PipeWriter};
+use crate::{
+    Path,
+    bulk::{RecordReader, RecordWriter},
+    counters::Meter,
+};
 
 /// What a pipe is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +51,8 @@ pub struct Pipe {
     pub channel: Channel,
     /// By which way the bytes go.
     pub path: Path,
+    /// Whether it has a TCP connection of its own, which is faster than a stream among others.
+    pub dedicated: bool,
     /// Bytes from the peer.
     pub reader: PipeReader,
     /// Bytes to the peer.
@@ -67,102 +72,33 @@ impl Pipe {
             peer,
             channel,
             path,
-            reader: PipeReader {
-                inner: Box::new(reader),
-                meter: None,
-            },
-            writer: PipeWriter {
-                inner: Box::new(writer),
-                meter: None,
-            },
+            dedicated: false,
+            reader: PipeReader::of_stream(Box::new(reader)),
+            writer: PipeWriter::of_stream(Box::new(writer)),
+        }
+    }
+
+    pub(crate) fn of_lane(
+        peer: PeerId,
+        channel: Channel,
+        path: Path,
+        reader: RecordReader,
+        writer: RecordWriter,
+    ) -> Self {
+        Self {
+            peer,
+            channel,
+            path,
+            dedicated: true,
+            reader: PipeReader::of_lane(reader),
+            writer: PipeWriter::of_lane(writer),
         }
     }
 
     pub(crate) fn metered(mut self, meter: Meter) -> Self {
         let meter = Arc::new(meter);
-        self.reader.meter = Some(Arc::clone(&meter));
-        self.writer.meter = Some(meter);
+        self.reader.count_with(Arc::clone(&meter));
+        self.writer.count_with(meter);
         self
-    }
-}
-
-/// The reading half of a [`Pipe`].
-pub struct PipeReader {
-    inner: Box<dyn AsyncRead + Send + Unpin>,
-    meter: Option<Arc<Meter>>,
-}
-
-impl AsyncRead for PipeReader {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let result = Pin::new(&mut self.inner).poll_read(cx, buf);
-        if let (Poll::Ready(Ok(())), Some(meter)) = (&result, &self.meter) {
-            meter.received(buf.filled().len() - before);
-        }
-        result
-    }
-}
-
-impl std::fmt::Debug for PipeReader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PipeReader")
-    }
-}
-
-/// The writing half of a [`Pipe`].
-pub struct PipeWriter {
-    inner: Box<dyn AsyncWrite + Send + Unpin>,
-    meter: Option<Arc<Meter>>,
-}
-
-impl PipeWriter {
-    fn count(&self, result: &Poll<io::Result<usize>>) {
-        if let (Poll::Ready(Ok(bytes)), Some(meter)) = (result, &self.meter) {
-            meter.sent(*bytes);
-        }
-    }
-}
-
-impl AsyncWrite for PipeWriter {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.count(&result);
-        result
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.count(&result);
-        result
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-}
-
-impl std::fmt::Debug for PipeWriter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PipeWriter")
     }
 }

@@ -24,7 +24,7 @@ use libp2p::{
 use potluck_identity::NetworkKey;
 
 use self::head_start::HeadStart;
-use crate::StartError;
+use crate::{StartError, bulk::Gate};
 
 /// How long one attempt may take, handshakes included.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,14 +51,15 @@ pub(crate) struct HandshakeFailed(String);
 pub(crate) fn build(
     keypair: &Keypair,
     private: Option<&NetworkKey>,
+    gate: &Gate,
 ) -> Result<(Boxed<Connection>, relay::client::Behaviour), StartError> {
     let (circuits, relay_client) = relay::client::new(keypair.public().to_peer_id());
     let circuits = secured(circuits.map_err(io::Error::other), keypair)?;
-    let direct = match dns::tokio::Transport::system(direct(keypair, private)?) {
+    let direct = match dns::tokio::Transport::system(direct(keypair, private, gate)?) {
         Ok(resolving) => resolving.map_err(dns_error).boxed(),
         Err(error) => {
             tracing::warn!(%error, "no resolver configuration: names in addresses do not work");
-            direct(keypair, private)?
+            direct(keypair, private, gate)?
         }
     };
     let either = circuits
@@ -76,12 +77,19 @@ pub(crate) fn build(
 fn direct(
     keypair: &Keypair,
     private: Option<&NetworkKey>,
+    gate: &Gate,
 ) -> Result<Boxed<Connection>, StartError> {
     let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true).listen_backlog(1024));
+    let gate = gate.clone();
+    let tcp = tcp
+        .and_then(move |socket, endpoint| gate.clone().sort(socket, endpoint))
+        .map_err(|error| match error {
+            Either::Left(error) | Either::Right(error) => error,
+        });
     match private {
         Some(key) => {
-            let gate = pnet::PnetConfig::new(pnet::PreSharedKey::new(*key.bytes()));
-            let tcp = tcp.and_then(move |socket, _| gate.handshake(socket));
+            let shared = pnet::PnetConfig::new(pnet::PreSharedKey::new(*key.bytes()));
+            let tcp = tcp.and_then(move |socket, _| shared.handshake(socket));
             let tcp = tcp.map_err(|error| match error {
                 Either::Left(error) => error,
                 Either::Right(error) => handshake_failed(&error),

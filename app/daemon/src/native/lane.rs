@@ -1,14 +1,18 @@
-//! The downloader's end of the bulk lane `/potluck/bulk/1`: requests out, verified groups in.
+//! The downloader's end of one bulk lane (`/potluck/bulk/1`): requests out, verified groups in.
 
+use super::feed::Delivered;
 use super::receive;
 use crate::context::Context;
 use crate::frames::write_frame;
 use crate::source::{FetchItem, Job, Reporter, SourceNews};
+use potluck_content::tree::Geometry;
 use potluck_net::{Pipe, PipeWriter};
 use potluck_transfer::wire::bulk::{Cancel, Item, Message, Request};
 use potluck_transfer::{Failure, RequestId};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tokio::task::JoinHandle;
 
@@ -48,6 +52,10 @@ impl InFlight {
         self.lock().remove(&id)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     fn ids(&self) -> Vec<u32> {
         self.lock().keys().copied().collect()
     }
@@ -64,8 +72,24 @@ pub(super) enum LaneEnd {
     Liar(String),
 }
 
+/// What a lane's reader counts and others read.
+#[derive(Default)]
+pub(super) struct Tally {
+    bytes: AtomicU64,
+}
+
+impl Tally {
+    pub(super) fn delivered(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
 /// An open lane.
 pub(super) struct Lane {
+    dedicated: bool,
+    /// When it was first asked for something.
+    since: OnceLock<Instant>,
+    tally: Arc<Tally>,
     writer: Arc<AsyncMutex<PipeWriter>>,
     in_flight: Arc<InFlight>,
     report: Reporter,
@@ -77,12 +101,13 @@ impl Lane {
     /// Starts reading replies from a pipe.
     pub(super) fn start(ctx: &Arc<Context>, pipe: Pipe, report: Reporter) -> Self {
         let in_flight = Arc::new(InFlight::default());
+        let tally = Arc::new(Tally::default());
         let (tell, ended) = oneshot::channel();
         let receiver = receive::Receiver::new(
             Arc::clone(ctx),
             pipe.peer,
             pipe.reader,
-            Arc::clone(&in_flight),
+            (Arc::clone(&in_flight), Arc::clone(&tally)),
             report.clone(),
         );
         let pending = Arc::clone(&in_flight);
@@ -101,6 +126,9 @@ impl Lane {
         });
         let writer = Arc::new(AsyncMutex::new(pipe.writer));
         Self {
+            dedicated: pipe.dedicated,
+            since: OnceLock::new(),
+            tally,
             writer,
             in_flight,
             report,
@@ -111,6 +139,7 @@ impl Lane {
 
     /// Asks for items. A request that cannot be sent fails like one whose reply is lost.
     pub(super) async fn fetch(&self, job: Arc<Job>, request: RequestId, items: Vec<FetchItem>) {
+        self.since.get_or_init(Instant::now);
         let wire = Message::Request(Request {
             id: request.0,
             root: job.root,
@@ -140,9 +169,37 @@ impl Lane {
         }
     }
 
+    /// Whether it has a connection of its own.
+    pub(super) fn is_dedicated(&self) -> bool {
+        self.dedicated
+    }
+
+    /// Whether a reply to the request is awaited here.
+    pub(super) fn awaits(&self, request: RequestId) -> bool {
+        self.in_flight.lock().contains_key(&request.0)
+    }
+
+    /// Bytes that were asked for and have not come in whole replies.
+    pub(super) fn awaited_bytes(&self) -> u64 {
+        let requests = self.in_flight.lock();
+        let pending = requests.values().flat_map(|pending| &pending.items);
+        pending
+            .map(|item| Geometry::new(item.size).span_len(item.groups.clone()))
+            .sum()
+    }
+
+    /// Whether it has delivered so many bytes, at such a rate since it was first used.
+    pub(super) fn delivers(&self, bytes: u64, bytes_per_second: u64) -> bool {
+        let delivered = Delivered {
+            bytes: self.tally.bytes.load(Ordering::Relaxed),
+            busy: self.since.get().map_or(Duration::ZERO, Instant::elapsed),
+        };
+        delivered.is_at_least(bytes, bytes_per_second)
+    }
+
     /// Takes a request back. The reply still has to be read to its end.
     pub(super) async fn cancel(&self, request: RequestId) {
-        if self.in_flight.lock().contains_key(&request.0) {
+        if self.awaits(request) {
             self.send(&Message::Cancel(Cancel { id: request.0 })).await;
         }
     }

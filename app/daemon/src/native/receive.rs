@@ -1,9 +1,9 @@
 //! Replies on a bulk lane: header, proof, raw bytes. Each group is verified before it is kept.
 
-use super::lane::{InFlight, LaneEnd};
+use super::lane::{InFlight, LaneEnd, Tally};
+use super::take::{Problem, Taking};
 use crate::context::Context;
 use crate::source::{FetchItem, Job, Reporter, SourceNews};
-use potluck_content::GROUP_BYTES;
 use potluck_content::tree::{self, Geometry, VerifiedSpan};
 use potluck_identity::PeerId;
 use potluck_net::PipeReader;
@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt as _;
 use tokio::task::block_in_place;
 
-/// Bytes read before they are verified together, when no limit asks for smaller steps.
-const CHUNK: usize = 256 * 1024;
+/// Bytes taken from a lane at a time where a limit asks for small steps.
+const LIMITED_STEP: usize = 64 * 1024;
+const SLOW_STEP: usize = 16 * 1024;
 /// A peer that goes silent in the middle of a reply for this long is named in `status`. It may be
 /// no fault of its own, so that it is not banned.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -32,8 +33,8 @@ pub(super) struct Receiver {
     peer: PeerId,
     reader: PipeReader,
     in_flight: Arc<InFlight>,
+    tally: Arc<Tally>,
     report: Reporter,
-    buffer: Vec<u8>,
     unreported: u64,
     reported_at: Instant,
     /// No piece became whole yet.
@@ -65,7 +66,7 @@ impl Receiver {
         ctx: Arc<Context>,
         peer: PeerId,
         reader: PipeReader,
-        in_flight: Arc<InFlight>,
+        (in_flight, tally): (Arc<InFlight>, Arc<Tally>),
         report: Reporter,
     ) -> Self {
         Self {
@@ -73,8 +74,8 @@ impl Receiver {
             peer,
             reader,
             in_flight,
+            tally,
             report,
-            buffer: Vec::new(),
             unreported: 0,
             reported_at: Instant::now(),
             idle: true,
@@ -128,6 +129,9 @@ impl Receiver {
                 self.item(request, &job, &item).await?;
                 if last {
                     self.in_flight.finish(header.id);
+                    if self.in_flight.is_empty() {
+                        self.reader.rest();
+                    }
                     self.report.tell(SourceNews::Done { request }).await;
                 }
             }
@@ -150,29 +154,28 @@ impl Receiver {
     }
 
     async fn item(&mut self, request: RequestId, job: &Job, item: &FetchItem) -> Result<(), Stop> {
-        let geometry = Geometry::new(item.size);
         self.own_delay = Duration::ZERO;
-        let verified = self.read_proof(request, geometry, item).await?;
+        let verified = self.read_proof(request, item).await?;
         block_in_place(|| job.sink.write_parents(item.blob, verified.parents()))
             .map_err(|error| sink_failed(job, error))?;
         let mut next_piece = item.pieces.start;
-        let mut group = item.groups.start;
-        while group < item.groups.end {
-            let end = (group + self.groups_a_chunk()).min(item.groups.end);
-            let len = usize::try_from(geometry.span_len(group..end)).unwrap_or(usize::MAX);
-            self.fill(request, len).await?;
-            let pieces = pieces_ending_by(job, item, &mut next_piece, end);
-            let data = &self.buffer[..len];
-            block_in_place(|| keep(job, item, &verified, group, data, pieces.clone()))
-                .map_err(|problem| problem.stop(request, job, &pieces, item))?;
-            let report = self.report.clone();
+        let mut taking = Taking::new(job, item, verified);
+        while !taking.is_done() {
+            self.more(request).await?;
+            let (taken, pieces) = block_in_place(|| {
+                let taken = taking.take(&self.reader)?;
+                let pieces = pieces_ending_by(job, item, &mut next_piece, taking.group());
+                complete(job, pieces.clone())?;
+                Ok((taken, pieces))
+            })
+            .map_err(|problem| stopped(problem, request, job, item))?;
+            self.took(request, taken).await;
             self.idle &= pieces.is_empty();
             for piece in pieces {
-                report.tell(SourceNews::Piece { request, piece }).await;
+                self.report.tell(SourceNews::Piece { request, piece }).await;
             }
-            self.ctx.gate.received_from(self.peer, len as u64);
-            group = end;
         }
+        self.received(request).await;
         if std::mem::take(&mut self.noted) {
             self.ctx.book.clear_note(&self.peer);
         }
@@ -182,64 +185,70 @@ impl Receiver {
     async fn read_proof(
         &mut self,
         request: RequestId,
-        geometry: Geometry,
         item: &FetchItem,
     ) -> Result<VerifiedSpan, Stop> {
+        let geometry = Geometry::new(item.size);
         let len = geometry.proof_len(&item.groups);
-        self.fill(request, len).await?;
-        let proof = &self.buffer[..len];
-        tree::check(&item.hash, geometry, item.groups.clone(), proof).map_err(|error| {
+        let mut proof = Vec::with_capacity(len);
+        while proof.len() < len {
+            self.more(request).await?;
+            let mut taken = 0;
+            for chunk in self.reader.chunks() {
+                let part = &chunk[..chunk.len().min(len - proof.len())];
+                proof.extend_from_slice(part);
+                taken += part.len();
+            }
+            self.took(request, taken).await;
+        }
+        tree::check(&item.hash, geometry, item.groups.clone(), &proof).map_err(|error| {
             let piece = item.pieces.start;
             let what = format!("sent a wrong proof (piece {piece}): {error}");
             Stop::Liar(Failure::BadProof { piece }, request, what)
         })
     }
 
-    /// A chunk is a few groups: enough to be worth a call, few enough that a slow link shows life.
-    fn groups_a_chunk(&self) -> u64 {
-        let slow = self.ctx.down.rate().is_some_and(|rate| rate < 4_000_000);
-        if slow { 1 } else { CHUNK as u64 / GROUP_BYTES }
+    /// Waits for bytes; a peer that says nothing for a while is named.
+    async fn more(&mut self, request: RequestId) -> Result<(), Stop> {
+        let step = match self.ctx.down.rate() {
+            None => usize::MAX,
+            Some(rate) if rate < 4_000_000 => SLOW_STEP,
+            Some(_) => LIMITED_STEP,
+        };
+        let filled = if self.noted {
+            self.reader.fill(step).await
+        } else {
+            match tokio::time::timeout(SILENCE, self.reader.fill(step)).await {
+                Ok(filled) => filled,
+                Err(_) => {
+                    self.received(request).await;
+                    let what = "stopped in the middle of a reply".to_owned();
+                    self.ctx.book.note(self.peer, what);
+                    self.noted = true;
+                    self.reader.fill(step).await
+                }
+            }
+        };
+        if filled.unwrap_or(false) {
+            Ok(())
+        } else {
+            Err(Stop::CutShort)
+        }
     }
 
-    /// Reads `len` bytes, telling the engine as they come.
-    async fn fill(&mut self, request: RequestId, len: usize) -> Result<(), Stop> {
-        if self.buffer.len() < len {
-            self.buffer.resize(len, 0);
+    /// Passes over bytes that were taken, in step with the limit.
+    async fn took(&mut self, request: RequestId, bytes: usize) {
+        self.reader.consume(bytes);
+        self.tally.delivered(bytes);
+        self.ctx.gate.received_from(self.peer, bytes as u64);
+        if self.ctx.down.rate().is_some() {
+            let before = Instant::now();
+            self.ctx.down.take(bytes).await;
+            self.own_delay += before.elapsed();
         }
-        let mut filled = 0;
-        while filled < len {
-            let n = self.read(filled..len).await.unwrap_or(0);
-            if n == 0 {
-                return Err(Stop::CutShort);
-            }
-            filled += n;
-            if self.ctx.down.rate().is_some() {
-                let before = Instant::now();
-                self.ctx.down.take(n).await;
-                self.own_delay += before.elapsed();
-            }
-            self.unreported += n as u64;
-            if self.reported_at.elapsed() >= REPORT_EVERY {
-                self.received(request).await;
-            }
+        self.unreported += bytes as u64;
+        if self.reported_at.elapsed() >= REPORT_EVERY {
+            self.received(request).await;
         }
-        self.received(request).await;
-        Ok(())
-    }
-
-    /// Reads into a part of the buffer; a peer that says nothing for a while is named.
-    async fn read(&mut self, part: Range<usize>) -> io::Result<usize> {
-        let part = &mut self.buffer[part];
-        if self.noted {
-            return self.reader.read(part).await;
-        }
-        if let Ok(read) = tokio::time::timeout(SILENCE, self.reader.read(part)).await {
-            return read;
-        }
-        let what = "stopped in the middle of a reply".to_owned();
-        self.ctx.book.note(self.peer, what);
-        self.noted = true;
-        self.reader.read(part).await
     }
 
     async fn received(&mut self, request: RequestId) {
@@ -267,44 +276,24 @@ fn pieces_ending_by(job: &Job, item: &FetchItem, next: &mut u32, end: u64) -> Ra
     first..*next
 }
 
-enum Problem {
-    Wrong(u64),
-    Sink(crate::source::SinkError),
+/// Tells the sink of pieces that are whole.
+fn complete(job: &Job, pieces: Range<u32>) -> Result<(), Problem> {
+    if pieces.is_empty() {
+        return Ok(());
+    }
+    let pieces: Vec<u32> = pieces.collect();
+    job.sink.complete(&pieces).map_err(Problem::Sink)
 }
 
-impl Problem {
-    fn stop(self, request: RequestId, job: &Job, pieces: &Range<u32>, item: &FetchItem) -> Stop {
-        match self {
-            Self::Wrong(group) => {
-                let piece = (item.pieces.clone())
-                    .find(|piece| job.layout.piece(*piece).groups.contains(&group))
-                    .unwrap_or(pieces.start);
-                let what = format!("sent wrong bytes (piece {piece})");
-                Stop::Liar(Failure::BadData { piece }, request, what)
-            }
-            Self::Sink(error) => sink_failed(job, error),
+fn stopped(problem: Problem, request: RequestId, job: &Job, item: &FetchItem) -> Stop {
+    match problem {
+        Problem::Wrong(group) => {
+            let piece = (item.pieces.clone())
+                .find(|piece| job.layout.piece(*piece).groups.contains(&group))
+                .unwrap_or(item.pieces.start);
+            let what = format!("sent wrong bytes (piece {piece})");
+            Stop::Liar(Failure::BadData { piece }, request, what)
         }
+        Problem::Sink(error) => sink_failed(job, error),
     }
-}
-
-/// Verifies a chunk and hands it to the sink.
-fn keep(
-    job: &Job,
-    item: &FetchItem,
-    verified: &VerifiedSpan,
-    group: u64,
-    data: &[u8],
-    pieces: Range<u32>,
-) -> Result<(), Problem> {
-    verified
-        .check_groups(group, data)
-        .map_err(|wrong| Problem::Wrong(wrong.group))?;
-    job.sink
-        .write(item.blob, group, data)
-        .map_err(Problem::Sink)?;
-    if !pieces.is_empty() {
-        let pieces: Vec<u32> = pieces.collect();
-        job.sink.complete(&pieces).map_err(Problem::Sink)?;
-    }
-    Ok(())
 }

@@ -4,19 +4,21 @@ use crate::context::Context;
 use crate::frames::{breach, malformed, read_frame};
 use crate::swarms::Update;
 use crate::upload_gate::Turn;
+use potluck_content::tree::Geometry;
 use potluck_content::{Address, PieceLayout};
 use potluck_identity::PeerId;
 use potluck_net::{Pipe, PipeReader, PipeWriter};
-use potluck_store::{ReadError, SpanBuf};
+use potluck_store::ReadError;
 use potluck_transfer::wire::bulk::{
-    Cancel, Header, Item, MAX_FRAME_BYTES, Message, Request, Status,
+    Cancel, HEADER_BYTES, Header, Item, MAX_FRAME_BYTES, Message, Request, Status,
 };
 use std::collections::{BTreeSet, VecDeque};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
+use tokio::task::block_in_place;
 
 /// Requests that may wait on one lane, and their items; a peer that sends more is not read from
 /// until one is done.
@@ -24,8 +26,15 @@ const MAX_WAITING: usize = 128;
 const MAX_WAITING_ITEMS: usize = 4096;
 /// Bytes of one item; what is read for it is kept in memory until it is sent.
 const MAX_ITEM_BYTES: u64 = 4 * 1024 * 1024;
-/// Bytes written before the limiter is asked again.
-const CHUNK: usize = 64 * 1024;
+/// A lane on which nothing was asked for this long holds no buffers.
+const IDLE: Duration = Duration::from_millis(500);
+/// Bytes written before a limiter is asked again, or before it is noticed that the peer is slow.
+const STEP: usize = 64 * 1024;
+const SLOW_STEP: usize = 16 * 1024;
+/// The same for a peer that takes a step at once.
+const FAST_STEP: usize = 256 * 1024;
+/// A step that took less was taken at once.
+const AT_ONCE: Duration = Duration::from_millis(5);
 /// A peer that does not take a chunk for this long lets others go first.
 const SLOW: Duration = Duration::from_millis(250);
 /// A peer that does not take a chunk for this long is gone.
@@ -74,10 +83,6 @@ impl Queue {
         waiting.requests.len() >= MAX_WAITING || waiting.items >= MAX_WAITING_ITEMS
     }
 
-    fn is_empty(&self) -> bool {
-        self.lock().requests.is_empty()
-    }
-
     fn cancelled(&self, id: u32) -> bool {
         self.lock().cancelled.remove(&id)
     }
@@ -92,8 +97,9 @@ pub(super) async fn serve(ctx: &Arc<Context>, pipe: Pipe) {
         peer,
         writer: pipe.writer,
         queue: &queue,
-        buf: SpanBuf::new(),
+        proof: Vec::new(),
         layout: None,
+        fast: false,
     };
     let ended = tokio::select! {
         ended = read_requests(pipe.reader, &queue) => match ended {
@@ -147,20 +153,29 @@ struct Server<'a> {
     peer: PeerId,
     writer: PipeWriter,
     queue: &'a Queue,
-    buf: SpanBuf,
+    proof: Vec<u8>,
     layout: Option<(Address, Arc<PieceLayout>)>,
+    /// The peer took the last step at once.
+    fast: bool,
 }
 
 impl Server<'_> {
     async fn run(&mut self) -> io::Result<()> {
-        while let Some(request) = self.queue.next().await {
+        while let Some(request) = self.next().await {
             self.request(request).await?;
-            // Nobody knows for how long a lane will be idle; memory is for those that are not.
-            if self.queue.is_empty() {
-                self.buf = SpanBuf::new();
-            }
         }
         self.writer.shutdown().await
+    }
+
+    /// The next request. Nobody knows for how long a lane will be idle; memory is for those that
+    /// are not.
+    async fn next(&mut self) -> Option<Request> {
+        if let Ok(next) = tokio::time::timeout(IDLE, self.queue.next()).await {
+            return next;
+        }
+        self.writer.rest();
+        self.proof = Vec::new();
+        self.queue.next().await
     }
 
     /// Answers one request. An item that cannot be served ends the answer.
@@ -185,14 +200,15 @@ impl Server<'_> {
             let status = if self.queue.cancelled(request.id) {
                 Status::Cancelled
             } else {
-                self.read(&request, item).await
+                self.read(&request, index, item).await
             };
             if status != Status::Ok {
+                self.writer.discard();
                 drop(turn);
                 return self.refuse(request.id, index, status).await;
             }
-            self.send(request.id, index, &mut turn).await?;
-            let sent = self.buf.data().len() as u64;
+            self.send(&mut turn).await?;
+            let sent = item.data_len();
             self.ctx.swarms.sent(&request.root, &self.peer, sent);
         }
         // A cancel that came after the last item would otherwise hit a later request of that id.
@@ -201,12 +217,11 @@ impl Server<'_> {
         in_time(self.writer.flush()).await
     }
 
-    /// Reads an item's bytes and proof, checked against the address.
-    async fn read(&mut self, request: &Request, item: &Item) -> Status {
+    /// Reads an item's bytes and proof into the reply.
+    async fn read(&mut self, request: &Request, index: u16, item: &Item) -> Status {
         if item.data_len() > MAX_ITEM_BYTES {
             return Status::Invalid;
         }
-        let span = item.span();
         let Some(layout) = self.layout(request.root).await else {
             return Status::Changed;
         };
@@ -214,20 +229,7 @@ impl Server<'_> {
         if item.hash != request.root.hash && layout.find_blob(&item.hash).is_none() {
             return Status::NotHave;
         }
-        let store = self.ctx.store.clone();
-        let mut buf = std::mem::take(&mut self.buf);
-        let (hash, size) = (item.hash, item.size);
-        let read = tokio::task::spawn_blocking(move || {
-            let read = match store.blob_size(&hash) {
-                Ok(Some(known)) if known == size => store.read_span(&hash, span, &mut buf),
-                _ => Err(ReadError::NotHave),
-            };
-            (read, buf)
-        });
-        let Ok((read, buf)) = read.await else {
-            return Status::Busy;
-        };
-        self.buf = buf;
+        let read = block_in_place(|| self.read_now(request.id, index, item));
         match read {
             Ok(()) => Status::Ok,
             Err(ReadError::NotHave) => Status::Changed,
@@ -242,6 +244,37 @@ impl Server<'_> {
                 Status::Busy
             }
         }
+    }
+
+    /// Puts header, proof and bytes where they will be sent from.
+    fn read_now(&mut self, id: u32, index: u16, item: &Item) -> Result<(), ReadError> {
+        let store = &self.ctx.store;
+        if store.blob_size(&item.hash)? != Some(item.size) {
+            return Err(ReadError::NotHave);
+        }
+        let geometry = Geometry::new(item.size);
+        let span = item.span();
+        if !geometry.contains(&span) {
+            return Err(ReadError::BadSpan);
+        }
+        let data = usize::try_from(geometry.span_len(span.clone())).unwrap_or(usize::MAX);
+        let head = HEADER_BYTES + geometry.proof_len(&span);
+        let (heads, bodies) = self.writer.places(head, data);
+        let mut bodies: Vec<IoSliceMut<'_>> = bodies.into_iter().map(IoSliceMut::new).collect();
+        store.read_span_into(&item.hash, span, &mut self.proof, &mut bodies)?;
+        let header = Header {
+            id,
+            item: index,
+            status: Status::Ok,
+        };
+        let header = header.encode();
+        let mut bytes = header.iter().chain(&self.proof);
+        for place in heads {
+            for (to, from) in place.iter_mut().zip(&mut bytes) {
+                *to = *from;
+            }
+        }
+        Ok(())
     }
 
     /// The layout of a root, remembered for the requests that follow.
@@ -268,24 +301,25 @@ impl Server<'_> {
         in_time(refusing).await
     }
 
-    async fn send(&mut self, id: u32, item: u16, turn: &mut Turn) -> io::Result<()> {
-        let header = Header {
-            id,
-            item,
-            status: Status::Ok,
-        }
-        .encode();
-        let held = self.buf.data().len() as u64;
-        patiently(turn, held, self.writer.write_all(&header)).await?;
-        patiently(turn, held, self.writer.write_all(self.buf.proof())).await?;
-        let step = match self.ctx.up.rate() {
-            Some(rate) if rate < 1_000_000 => 16 * 1024,
-            _ => CHUNK,
-        };
-        for chunk in self.buf.data().chunks(step) {
-            self.ctx.up.take(chunk.len()).await;
-            patiently(turn, held, self.writer.write_all(chunk)).await?;
-            turn.sent(chunk.len() as u64);
+    /// Sends what was read, a step at a time.
+    async fn send(&mut self, turn: &mut Turn) -> io::Result<()> {
+        let held = self.writer.waiting() as u64;
+        while self.writer.waiting() > 0 {
+            let limit = self.ctx.up.rate();
+            let step = match limit {
+                Some(rate) if rate < 1_000_000 => SLOW_STEP,
+                None if self.fast => FAST_STEP,
+                _ => STEP,
+            };
+            let step = step.min(self.writer.waiting());
+            if limit.is_some() {
+                self.ctx.up.take(step).await;
+            }
+            let began = Instant::now();
+            let left = self.writer.waiting() - step;
+            patiently(turn, held, self.writer.send(left)).await?;
+            self.fast = began.elapsed() < AT_ONCE;
+            turn.sent(step as u64);
         }
         if self.ctx.up.rate().is_some() {
             patiently(turn, held, self.writer.flush()).await?;

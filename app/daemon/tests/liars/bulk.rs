@@ -63,6 +63,7 @@ pub async fn serve(pipe: Pipe, lie: Lie, truth: &Truth, seen: Arc<Seen>) -> io::
     let mut out = Out {
         writer: pipe.writer,
         seen,
+        lied: false,
     };
     while let Some(request) = requests.recv().await {
         for (index, item) in (0u16..).zip(&request.items) {
@@ -120,9 +121,9 @@ impl Place<'_> {
     }
 
     /// Notes a lie about a group of this item.
-    fn lied(&self, out: &Out, group: u64) {
+    fn lied(&self, out: &mut Out, group: u64) {
         let about = (self.item.hash, self.item.first_group + group);
-        out.seen.lied(Some(about));
+        out.lied_about(about);
     }
 }
 

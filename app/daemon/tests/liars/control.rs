@@ -69,9 +69,10 @@ pub async fn serve(pipe: Pipe, says: Says, truth: &Truth, seen: Arc<Seen>) -> io
     let mut out = Out {
         writer: pipe.writer,
         seen,
+        lied: false,
     };
     if let Some(frame) = first_lie(says, truth) {
-        out.seen.lied(None);
+        out.lied();
         out.put(&frame).await?;
     } else {
         out.put(&welcome(says, truth).encode().unwrap()).await?;
@@ -187,7 +188,7 @@ async fn later(says: Says, truth: &Truth, out: &mut Out) -> io::Result<()> {
         _ => {
             // A wrong welcome was the lie itself.
             if out.seen.lies.load(Ordering::Relaxed) == 0 && says != Says::Truth {
-                out.seen.lied(None);
+                out.lied();
             }
             Ok(())
         }
@@ -195,7 +196,7 @@ async fn later(says: Says, truth: &Truth, out: &mut Out) -> io::Result<()> {
 }
 
 async fn lie_once(out: &mut Out, frame: &[u8]) -> io::Result<()> {
-    out.seen.lied(None);
+    out.lied();
     out.put(frame).await
 }
 

@@ -60,10 +60,10 @@ pub struct Seen {
     /// Raw bytes that were asked of it.
     pub asked: AtomicU64,
     pub lies: AtomicU64,
-    /// Bytes that it could still send after its first lie.
+    /// Bytes that it could still send where it had lied.
     pub after_lie: AtomicU64,
-    /// Of which blob and group the first lie was.
-    pub first: Mutex<Option<(Hash, u64)>>,
+    /// Of which blob and group the first lie of each lane was. Lanes are read at the same time.
+    pub first: Mutex<Vec<(Hash, u64)>>,
 }
 
 pub fn add(counter: &AtomicU64, more: u64) {
@@ -75,10 +75,8 @@ pub fn count(counter: &AtomicU64) -> u64 {
 }
 
 impl Seen {
-    pub fn lied(&self, about: Option<(Hash, u64)>) {
+    pub fn lied(&self) {
         add(&self.lies, 1);
-        let mut first = self.first.lock().unwrap();
-        *first = first.or(about);
     }
 }
 
@@ -86,14 +84,28 @@ impl Seen {
 pub struct Out {
     pub writer: PipeWriter,
     pub seen: Arc<Seen>,
+    /// It lied on this stream or lane.
+    pub lied: bool,
 }
 
 impl Out {
+    pub fn lied(&mut self) {
+        self.seen.lied();
+        self.lied = true;
+    }
+
+    pub fn lied_about(&mut self, place: (Hash, u64)) {
+        if !self.lied {
+            self.seen.first.lock().unwrap().push(place);
+        }
+        self.lied();
+    }
+
     pub async fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         for step in bytes.chunks(STEP) {
             self.writer.write_all(step).await?;
             self.writer.flush().await?;
-            if count(&self.seen.lies) > 0 {
+            if self.lied {
                 add(&self.seen.after_lie, step.len() as u64);
             }
         }

@@ -1,10 +1,10 @@
 //! What the swarm tells the actor.
 
 use libp2p::{
-    PeerId, autonat,
+    PeerId, TransportError, autonat,
     core::ConnectedPoint,
     identify, kad, ping,
-    swarm::{ConnectionId, SwarmEvent},
+    swarm::{ConnectionId, ListenError, SwarmEvent},
 };
 use tokio::time::Instant;
 
@@ -12,6 +12,7 @@ use super::{Actor, peers::Identity};
 use crate::{
     NetEvent,
     behaviour::{BehaviourEvent, KAD_PROTOCOL},
+    bulk, transport,
 };
 
 /// The protocol of peers that relay for others.
@@ -51,7 +52,9 @@ impl Actor {
                 error,
                 ..
             } => {
-                tracing::debug!(from = %send_back_addr, %error, "incoming connection failed");
+                if !is_lane(&error) {
+                    tracing::debug!(from = %send_back_addr, %error, "incoming connection failed");
+                }
             }
             SwarmEvent::NewListenAddr {
                 listener_id,
@@ -147,6 +150,7 @@ impl Actor {
             }
         }
         self.records.learnt(&peer, &addrs, kad);
+        self.lanes.listens(&peer, &addrs);
         if dht && !was_dht {
             self.dht_peer_joined();
         }
@@ -220,5 +224,15 @@ impl Actor {
             .kbuckets()
             .map(|bucket| bucket.num_entries())
             .sum()
+    }
+}
+
+/// A connection that left the swarm because it is a bulk lane.
+fn is_lane(error: &ListenError) -> bool {
+    match error {
+        ListenError::Transport(TransportError::Other(error)) => {
+            bulk::is_taken(transport::innermost(error))
+        }
+        _ => false,
     }
 }

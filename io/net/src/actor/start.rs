@@ -24,6 +24,7 @@ use super::{
 use crate::{
     NetConfig, NetEvent, NetHandle, Pipe, StartError,
     behaviour::Behaviour,
+    bulk::{Gate, Identity, accept},
     handle::Shared,
     lanes::{Lanes, is_udp},
     transport,
@@ -76,9 +77,12 @@ pub(crate) async fn start(
     let (events, events_rx) = mpsc::channel(EVENT_QUEUE);
     let (pipes, pipes_rx) = mpsc::channel(PIPE_QUEUE);
 
-    let lanes = Lanes::new(pipes, Arc::clone(&shared.total), MAX_PIPES_PER_PEER);
+    let identity = Identity::new(&keypair)?;
+    let (gate, sockets) = Gate::new();
+    let lanes = Lanes::new(pipes.clone(), Arc::clone(&shared.total), MAX_PIPES_PER_PEER);
     let control = lanes.control();
-    let (transport, relay_client) = transport::build(&keypair, config.private.as_ref())?;
+    let (transport, relay_client) = transport::build(&keypair, config.private.as_ref(), &gate)?;
+    drop(gate);
     let behaviour = Behaviour::new(&config, &keypair, relay_client, lanes);
     let settings = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(IDLE_TIMEOUT)
@@ -106,8 +110,10 @@ pub(crate) async fn start(
     }
     actor.addresses_changed();
     tokio::spawn(async move { Box::pin(actor.run(commands_rx)).await });
+    // Ends with the transport, which holds the gate.
+    tokio::spawn(accept(identity.clone(), control.clone(), pipes, sockets));
     Ok((
-        NetHandle::new(commands, control, shared),
+        NetHandle::new(commands, control, identity, shared),
         events_rx,
         pipes_rx,
     ))
