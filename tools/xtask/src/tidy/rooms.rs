@@ -60,7 +60,8 @@ pub(super) const ROOMS: &[Room] = &[
     },
     room("tools/sim", &["protocol/*"], Outside::Any),
     room("tools/fuzz-targets", &["protocol/*", "io/*"], Outside::Any),
-    room("tools/xtask", &[], Outside::Any),
+    room("tools/netlab", &[], Outside::Any),
+    room("tools/xtask", &["tools/netlab"], Outside::Any),
 ];
 
 /// Crates that act: none of them belongs in `protocol/`.
