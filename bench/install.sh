@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # Makes sure that the programs of a comparison are on this machine.
 #
-#   bench/install.sh web FOLDER         nginx, curl and openssl, from the system's packages
-#   bench/install.sh libtorrent FOLDER  libtorrent's Python package, in FOLDER/libtorrent
+#   bench/install.sh WHAT FOLDER
+#
+# From the system's packages: web (nginx, curl, openssl), aria2, transmission, lab (ip, nsenter, ping,
+# iperf3), pipe (tar, socat). From PyPI, in FOLDER/libtorrent: libtorrent. From crates.io, in
+# FOLDER/cargo: sendme, b3sum.
 #
 # Ends with the reason on the last line of stderr when it cannot.
 set -euo pipefail
@@ -12,20 +15,23 @@ fail() {
     exit 1
 }
 
-web() {
-    local missing=()
-    for program in nginx curl openssl; do
-        command -v "$program" >/dev/null || missing+=("$program")
+# system PROGRAM=PACKAGE...
+system() {
+    local missing=() packages=()
+    for pair in "$@"; do
+        command -v "${pair%%=*}" >/dev/null && continue
+        missing+=("${pair%%=*}")
+        packages+=("${pair##*=}")
     done
     [ ${#missing[@]} -eq 0 ] && return
     command -v apt-get >/dev/null || fail "missing: ${missing[*]}; install them with your package manager"
-    [ "$(id -u)" -eq 0 ] || fail "missing: ${missing[*]}; as root: apt-get install ${missing[*]}"
+    [ "$(id -u)" -eq 0 ] || fail "missing: ${missing[*]}; as root: apt-get install ${packages[*]}"
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update >&2 && apt-get install --yes --no-install-recommends "${missing[@]}" >&2 \
-        || fail "apt-get could not install: ${missing[*]}"
-    # The package starts a server of its own, which this machine did not ask for.
+    apt-get update >&2 && apt-get install --yes --no-install-recommends "${packages[@]}" >&2 \
+        || fail "apt-get could not install: ${packages[*]}"
+    # Some packages start a server of their own, which this machine did not ask for.
     if command -v systemctl >/dev/null; then
-        systemctl disable --now nginx >&2 || true
+        systemctl disable --now nginx transmission-daemon >&2 2>/dev/null || true
     fi
 }
 
@@ -39,8 +45,23 @@ libtorrent() {
     "$venv/bin/python" -c 'import libtorrent' || fail "libtorrent is installed and does not load"
 }
 
-case "${1:-}" in
-    web) web ;;
-    libtorrent) libtorrent "${2:?a folder}" ;;
-    *) fail "usage: bench/install.sh web|libtorrent FOLDER" ;;
+# crate NAME FOLDER
+crate() {
+    local root=$2/cargo
+    [ -x "$root/bin/$1" ] && return
+    # Elsewhere than this project, whose settings are not for other programs.
+    (cd "$2" && cargo install --locked --root "$root" "$1" >&2) || fail "cargo could not install $1"
+}
+
+what=${1:-} folder=${2:?a folder}
+mkdir -p "$folder"
+case "$what" in
+    web) system nginx=nginx curl=curl openssl=openssl ;;
+    aria2) system aria2c=aria2 python3=python3 ;;
+    transmission) system transmission-daemon=transmission-daemon ;;
+    lab) system ip=iproute2 nsenter=util-linux ping=iputils-ping iperf3=iperf3 ;;
+    pipe) system tar=tar socat=socat ;;
+    libtorrent) libtorrent "$folder" ;;
+    sendme | b3sum) crate "$what" "$folder" ;;
+    *) fail "usage: bench/install.sh WHAT FOLDER" ;;
 esac

@@ -32,7 +32,7 @@ enum Task {
     Fuzz(fuzz::FuzzArgs),
     /// Benchmarks beside other programs, in one run
     #[command(subcommand)]
-    Bench(bench::BenchTask),
+    Bench(Box<bench::BenchTask>),
 }
 
 fn main() -> ExitCode {

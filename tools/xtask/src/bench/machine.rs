@@ -35,6 +35,11 @@ impl Machine {
         }
     }
 
+    /// Cores of this machine.
+    pub(super) fn cores() -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
+
     /// One sentence for the Markdown page.
     pub(super) fn describe(&self) -> String {
         let Self {
@@ -45,6 +50,24 @@ impl Machine {
         } = self;
         format!("{cores} cores of {cpu}, {memory_mib} MiB of memory, {kernel}")
     }
+}
+
+/// CPU seconds that all cores together were busy since the machine started, where `/proc` tells.
+pub(super) fn busy_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    parse_busy(&stat).map(|ticks| ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// Ticks of the first line but those of idling and waiting for disks.
+fn parse_busy(stat: &str) -> Option<u64> {
+    let fields = stat.lines().next()?.strip_prefix("cpu ")?;
+    let ticks: Vec<u64> = fields
+        .split_whitespace()
+        .take(8)
+        .map(|field| field.parse().ok())
+        .collect::<Option<_>>()?;
+    let all: u64 = ticks.iter().sum();
+    all.checked_sub(ticks.get(3)? + ticks.get(4)?)
 }
 
 fn unknown() -> String {

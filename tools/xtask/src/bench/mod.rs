@@ -1,12 +1,20 @@
 //! Benchmarks that compare with another program, or with a limit, in the same run.
 
-mod foreign;
+mod compare;
+mod idle;
+mod lab;
 mod machine;
+mod node;
+mod options;
 mod pair;
 mod payload;
-mod potluck;
 mod process;
 mod report;
+mod share;
+mod site;
+mod small;
+mod swarm;
+mod wan;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -16,13 +24,31 @@ use crate::workspace::Workspace;
 /// The benchmarks.
 #[derive(Subcommand)]
 pub(crate) enum BenchTask {
-    /// One file from one node to another on loopback, beside curl from nginx and a libtorrent pair
+    /// One file from one node to another on loopback, beside curl from nginx, aria2, libtorrent, sendme
     Pair(pair::PairArgs),
+    /// One seed and many leeches on shaped lines, beside aria2 and libtorrent (needs root)
+    Swarm(swarm::SwarmArgs),
+    /// One file over a long line that loses packets or goes dark, beside curl from nginx (needs root)
+    Wan(wan::WanArgs),
+    /// The address of a file, beside b3sum
+    Share(share::ShareArgs),
+    /// A folder of small files from one node to another on loopback, beside sendme and a piped tar
+    SmallFiles(small::SmallArgs),
+    /// A node with nothing to do, alone and with peers, beside other daemons (needs root)
+    Idle(idle::IdleArgs),
+    /// Check that shaped lines are what they say, with ping and iperf3 (needs root)
+    Lab(lab::LabArgs),
 }
 
 /// Runs a benchmark; `false` when something that it compares with could not run.
 pub(crate) fn run(workspace: &Workspace, task: &BenchTask) -> Result<bool> {
     match task {
         BenchTask::Pair(args) => pair::run(workspace, args),
+        BenchTask::Swarm(args) => swarm::run(workspace, args),
+        BenchTask::Wan(args) => wan::run(workspace, args),
+        BenchTask::Share(args) => share::run(workspace, args),
+        BenchTask::SmallFiles(args) => small::run(workspace, args),
+        BenchTask::Idle(args) => idle::run(workspace, args),
+        BenchTask::Lab(args) => lab::run(workspace, args),
     }
 }

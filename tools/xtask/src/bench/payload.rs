@@ -2,12 +2,51 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+
+use super::options::Bench;
+
+/// How long a file must have been left alone before it is shared: a node takes one that changed within
+/// the last minute for one that may still change, and reads it again when it serves it.
+const SETTLED: Duration = Duration::from_secs(65);
+
+/// A settled file of this many MiB.
+pub(super) fn settled(bench: &Bench, mib: u64) -> Result<PathBuf> {
+    let path = bench.payloads.join(format!("payload-{mib}m.bin"));
+    make(&path, mib << 20)?;
+    settle(&path)?;
+    Ok(path)
+}
+
+/// Waits until a file or folder has been left alone for long enough.
+pub(super) fn settle(path: &Path) -> Result<()> {
+    let changed = path.metadata().and_then(|found| found.modified());
+    let changed = changed.with_context(|| format!("cannot look at {}", path.display()))?;
+    let age = SystemTime::now()
+        .duration_since(changed)
+        .unwrap_or_default();
+    if let Some(left) = SETTLED.checked_sub(age) {
+        println!("waiting {} s for the new payload to settle", left.as_secs());
+        std::thread::sleep(left);
+    }
+    Ok(())
+}
+
+/// An error if a received file differs.
+pub(super) fn check(payload: &Path, received: &Path) -> Result<()> {
+    ensure!(
+        same_bytes(payload, received)?,
+        "the received file differs: {}",
+        received.display()
+    );
+    Ok(())
+}
 
 /// Random bytes, so that nothing on the way gains by compressing; kept for the next time.
-pub(super) fn make(path: &Path, bytes: u64) -> Result<()> {
+fn make(path: &Path, bytes: u64) -> Result<()> {
     if path.metadata().is_ok_and(|found| found.len() == bytes) {
         return Ok(());
     }

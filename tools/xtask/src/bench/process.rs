@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,19 +15,36 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
+/// How often the peak of resident memory is read: it only ever rises, so little is missed at the end.
+const PEAK_EVERY: Duration = Duration::from_millis(20);
+
+/// What a process took until its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    /// Seconds since its start.
+    pub(super) seconds: f64,
+    /// CPU seconds of it and its descendants, where `/proc` tells.
+    pub(super) cpu: Option<f64>,
+    /// The most memory that it held.
+    pub(super) peak_mib: Option<f64>,
+}
+
 /// A running child; killed when dropped.
 pub(super) struct Process {
     name: String,
     child: Child,
-    lines: Receiver<String>,
+    /// Behind a lock, so that threads can share a process; one waits at a time.
+    lines: Mutex<Receiver<String>>,
     started: Instant,
     deadline: Instant,
+    peak_mib: Option<f64>,
+    peak_read: Instant,
 }
 
 impl Process {
     /// Starts a command whose stderr goes to `log` and whose stdout is read line by line.
     pub(super) fn start(command: &mut Command, log: &Path, timeout: Duration) -> Result<Self> {
-        let name = command.get_program().to_string_lossy().into_owned();
+        let name = name(command);
         let log = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         command
             .stdin(Stdio::null())
@@ -47,10 +65,16 @@ impl Process {
         Ok(Self {
             name,
             child,
-            lines,
+            lines: Mutex::new(lines),
             started,
             deadline: started + timeout,
+            peak_mib: None,
+            peak_read: started,
         })
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Receiver<String>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Seconds since the start.
@@ -63,7 +87,7 @@ impl Process {
         let mut last = String::new();
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
+            match self.lines().recv_timeout(left) {
                 Ok(line) => match pick(&line) {
                     Some(found) => return Ok(found),
                     None => last = line,
@@ -84,14 +108,25 @@ impl Process {
         }
     }
 
-    /// Waits for the process to end well. Gives the seconds since its start and its CPU seconds.
-    pub(super) fn wait_end(mut self) -> Result<(f64, Option<f64>)> {
-        // Leaves the process to be reaped, because its CPU time is gone from /proc afterwards.
-        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        while waitid(WaitId::Pid(self.pid()?), look)
-            .context("lost sight of a child")?
-            .is_none()
-        {
+    /// The next line of stdout, if there is one within this time.
+    pub(super) fn next_line(&self, wait: Duration) -> Result<Option<String>> {
+        match self.lines().recv_timeout(wait) {
+            Ok(line) => Ok(Some(line)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => {
+                // It closed its stdout, and ends or goes on without.
+                std::thread::sleep(LOOK_EVERY);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Waits for the process to end well.
+    pub(super) fn wait_end(mut self) -> Result<Ended> {
+        loop {
+            if let Some(ended) = self.has_ended()? {
+                return Ok(ended);
+            }
             ensure!(
                 Instant::now() < self.deadline,
                 "{} did not end in time",
@@ -99,20 +134,56 @@ impl Process {
             );
             std::thread::sleep(LOOK_EVERY);
         }
+    }
+
+    /// What it took, once it has ended well; an error if it has ended badly.
+    pub(super) fn has_ended(&mut self) -> Result<Option<Ended>> {
+        // Leaves the process to be reaped, because its CPU time is gone from /proc afterwards.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = waitid(WaitId::Pid(self.pid()?), look).context("lost sight of a child")?;
+        if status.is_none() {
+            if self.peak_read.elapsed() >= PEAK_EVERY {
+                // At the end there is none to read any more.
+                self.peak_mib = self.peak_mib().or(self.peak_mib);
+                self.peak_read = Instant::now();
+            }
+            return Ok(None);
+        }
         let (seconds, cpu) = (self.age(), self.cpu_seconds());
         let status = self.child.wait().context("lost sight of a child")?;
-        let last = self.lines.try_iter().last().unwrap_or_default();
+        let last = self.lines().try_iter().last().unwrap_or_default();
         ensure!(
             status.success(),
             "{} ended with {status}; last: {last}",
             self.name
         );
-        Ok((seconds, cpu))
+        Ok(Some(Ended {
+            seconds,
+            cpu,
+            peak_mib: self.peak_mib,
+        }))
     }
 
     /// CPU seconds of the process and its descendants so far, where `/proc` tells.
     pub(super) fn cpu_seconds(&self) -> Option<f64> {
         tree_seconds(self.child.id())
+    }
+
+    /// CPU seconds since `before`.
+    pub(super) fn cpu_since(&self, before: Option<f64>) -> Option<f64> {
+        self.cpu_seconds()
+            .zip(before)
+            .map(|(now, before)| now - before)
+    }
+
+    /// The most memory that the process held so far.
+    pub(super) fn peak_mib(&self) -> Option<f64> {
+        memory_mib(self.child.id(), "VmHWM")
+    }
+
+    /// The memory that the process holds.
+    pub(super) fn resident_mib(&self) -> Option<f64> {
+        memory_mib(self.child.id(), "VmRSS")
     }
 
     /// Ends the process, politely first.
@@ -147,6 +218,31 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The program of a command, without what it is wrapped in to keep it on a leash or in a namespace.
+fn name(command: &Command) -> String {
+    let is_wrapper = |word: &str| {
+        matches!(word, "setpriv" | "nsenter" | "--pdeathsig" | "KILL" | "--")
+            || word.starts_with("--net=")
+    };
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words
+        .map(|word| word.to_string_lossy().into_owned())
+        .find(|word| !is_wrapper(word))
+        .unwrap_or_default()
+}
+
+fn memory_mib(pid: u32, field: &str) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    parse_kib(&status, field).map(|kib| kib / 1024.0)
+}
+
+fn parse_kib(status: &str, field: &str) -> Option<f64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 fn tree_seconds(pid: u32) -> Option<f64> {
@@ -208,9 +304,34 @@ mod tests {
         let (process, _dir) = start("echo one; echo two");
         let found = process.wait_line(|line| (line == "two").then(|| line.to_owned()));
         assert_eq!(found.unwrap(), "two");
-        let (seconds, cpu) = process.wait_end().unwrap();
-        assert!(seconds < 20.0);
-        assert!(cpu.is_none_or(|cpu| cpu < 20.0));
+        let ended = process.wait_end().unwrap();
+        assert!(ended.seconds < 20.0);
+        assert!(ended.cpu.is_none_or(|cpu| cpu < 20.0));
+    }
+
+    #[test]
+    fn memory_fields() {
+        let status = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
+        assert_eq!(parse_kib(status, "VmRSS"), Some(1024.0));
+        assert_eq!(parse_kib(status, "VmHWM"), Some(2048.0));
+        assert_eq!(parse_kib(status, "Vm"), None);
+        assert_eq!(parse_kib("", "VmRSS"), None);
+    }
+
+    #[test]
+    fn names_without_wrappers() {
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--pdeathsig",
+            "KILL",
+            "nsenter",
+            "--net=/x",
+            "--",
+            "curl",
+            "-s",
+        ]);
+        assert_eq!(name(&command), "curl");
+        assert_eq!(name(&Command::new("nginx")), "nginx");
     }
 
     #[test]

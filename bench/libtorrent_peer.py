@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""One libtorrent client, for `cargo xtask bench`.
+
+  version                                   print the library's version
+  make PAYLOAD TORRENT                      describe a file in a torrent file
+  seed TORRENT FOLDER --listen IP:PORT      print "ready" once others can fetch, and serve until ended
+  leech TORRENT FOLDER --listen IP:PORT     print "done" once every piece is there and checked, and serve
+
+Peers are named by the caller, so everything that looks for peers is off.
+"""
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+
+import libtorrent as lt
+
+LOOK_EVERY_S = 0.005
+
+
+def make(args) -> None:
+    files = lt.file_storage()
+    lt.add_files(files, str(args.source))
+    description = lt.create_torrent(files, args.piece_kib << 10, flags=lt.create_torrent.v1_only)
+    if args.tracker:
+        description.add_tracker(args.tracker)
+    lt.set_piece_hashes(description, str(args.source.parent))
+    args.target.write_bytes(lt.bencode(description.generate()))
+
+
+def start(args, complete: bool):
+    settings = {
+        "listen_interfaces": args.listen,
+        "enable_dht": False,
+        "enable_lsd": False,
+        "enable_natpmp": False,
+        "enable_upnp": False,
+        "alert_mask": 0,
+    }
+    if args.tcp_only:
+        settings |= {"enable_incoming_utp": False, "enable_outgoing_utp": False}
+    session = lt.session(settings)
+    wanted = lt.add_torrent_params()
+    wanted.ti = lt.torrent_info(str(args.source))
+    wanted.save_path = str(args.target)
+    wanted.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed)
+    if complete:
+        # Its own hash check of the payload is not part of what is measured.
+        wanted.flags |= lt.torrent_flags.seed_mode
+    return session, session.add_torrent(wanted)
+
+
+def wait_until(true) -> None:
+    while not true():
+        time.sleep(LOOK_EVERY_S)
+
+
+def serve(session) -> None:
+    # Ended by a signal, it leaves in order: that writes out what is still in the session's cache.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    while True:
+        time.sleep(60)
+
+
+def seed(args) -> None:
+    session, handle = start(args, complete=True)
+    wait_until(lambda: session.is_listening() and handle.status().is_seeding)
+    print("ready", flush=True)
+    serve(session)
+
+
+def leech(args) -> None:
+    session, handle = start(args, complete=False)
+    wait_until(session.is_listening)
+    for peer in args.peer:
+        address, port = peer.rsplit(":", 1)
+        handle.connect_peer((address, int(port)))
+    wait_until(lambda: handle.status().is_seeding)
+    print("done", flush=True)
+    serve(session)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("role", choices=["version", "make", "seed", "leech"])
+    parser.add_argument("source", nargs="?", type=Path)
+    parser.add_argument("target", nargs="?", type=Path)
+    parser.add_argument("--piece-kib", type=int, default=1024)
+    parser.add_argument("--tracker")
+    parser.add_argument("--listen", default="127.0.0.1:0")
+    parser.add_argument("--peer", action="append", default=[])
+    parser.add_argument("--tcp-only", action="store_true")
+    args = parser.parse_args()
+    if args.role == "version":
+        print(lt.version)
+    else:
+        {"make": make, "seed": seed, "leech": leech}[args.role](args)
+
+
+if __name__ == "__main__":
+    main()

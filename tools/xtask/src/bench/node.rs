@@ -1,0 +1,150 @@
+//! Nodes of this tree.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::options::{Bench, first_line};
+use super::process::Process;
+use super::site::Site;
+
+/// The port of nodes that have an address of their own.
+const PORT: u16 = 4771;
+
+/// A node: its place, and its data directory.
+pub(super) struct Node<'a> {
+    bench: &'a Bench,
+    site: &'a Site,
+    index: usize,
+    data: PathBuf,
+}
+
+/// A node that runs until this is dropped.
+pub(super) struct Running {
+    pub(super) process: Process,
+    /// Its first address, with the peer id.
+    pub(super) address: String,
+}
+
+/// What the program calls itself.
+pub(super) fn version(bench: &Bench) -> Result<String> {
+    first_line(Command::new(&bench.potluck).arg("--version"))
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn new(bench: &'a Bench, site: &'a Site, index: usize, name: &str) -> Self {
+        Self {
+            bench,
+            site,
+            index,
+            data: bench.scratch.join(name),
+        }
+    }
+
+    /// The program with its data directory and a network that stays within the site.
+    pub(super) fn command(&self) -> Command {
+        let listen = match self.site {
+            Site::Loopback => "/ip4/127.0.0.1/tcp/0".to_owned(),
+            Site::Lab(_) => {
+                let address = self.site.address(self.index);
+                format!("/ip4/{address}/tcp/{PORT},/ip4/{address}/udp/{PORT}/quic-v1")
+            }
+        };
+        let mut command = self.site.command(self.index, &self.bench.potluck);
+        command
+            .env("POTLUCK_NO_LAN", "true")
+            .env("POTLUCK_LISTEN", listen)
+            .arg("--json")
+            .arg("--data")
+            .arg(&self.data);
+        command
+    }
+
+    /// Starts it and waits until it is ready.
+    pub(super) fn up(&self, name: &str) -> Result<Running> {
+        self.up_with(name, |_| {})
+    }
+
+    /// The same with more arguments.
+    pub(super) fn up_with(&self, name: &str, more: impl FnOnce(&mut Command)) -> Result<Running> {
+        let mut up = self.command();
+        up.arg("up");
+        more(&mut up);
+        let process = Process::start(&mut up, &self.bench.log(name), self.bench.timeout)?;
+        let ready = process.wait_line(|line| event(line, "ready"))?;
+        let address = ready["addresses"][0].as_str();
+        Ok(Running {
+            address: address.context("a node without an address")?.to_owned(),
+            process,
+        })
+    }
+
+    /// Shares with the running node. Gives a link that names the node's address, because finding is
+    /// not what is measured.
+    pub(super) fn share(&self, running: &Running, path: &Path) -> Result<String> {
+        let mut share = self.command();
+        share.arg("share").arg(path);
+        let sharing = Process::start(&mut share, &self.bench.log("share"), self.bench.timeout)?;
+        let shared = sharing.wait_line(|line| event(line, "shared"))?;
+        sharing.wait_end()?;
+        let link = shared["link"].as_str().context("a share without a link")?;
+        Ok(with_hint(link, &running.address))
+    }
+
+    /// The command that fetches.
+    pub(super) fn get(&self, link: &str, to: &Path) -> Command {
+        let mut get = self.command();
+        get.args(["get", link, "-o"]).arg(to);
+        get
+    }
+}
+
+/// The JSON object of an event line of this name.
+pub(super) fn event(line: &str, name: &str) -> Option<Value> {
+    let value: Value = serde_json::from_str(line).ok()?;
+    (value["event"] == name).then_some(value)
+}
+
+/// The link with this address in it.
+fn with_hint(link: &str, address: &str) -> String {
+    // The peer id is in each address of a node, so its place decides.
+    let place = address.split("/p2p/").next().unwrap_or(address);
+    if link.contains(place) || link.contains(&place.replace('/', "%2F")) {
+        return link.to_owned();
+    }
+    let (head, key) = link
+        .split_once('#')
+        .map_or((link, None), |(head, key)| (head, Some(key)));
+    let joint = if head.contains('?') { '&' } else { '?' };
+    let key = key.map(|key| format!("#{key}")).unwrap_or_default();
+    format!("{head}{joint}addr={address}{key}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_are_added_once_and_before_the_key() {
+        let address = "/ip4/127.0.0.1/tcp/1/p2p/x";
+        assert_eq!(
+            with_hint("potluck:c", address),
+            format!("potluck:c?addr={address}")
+        );
+        assert_eq!(
+            with_hint("potluck:c?name=n#k", address),
+            format!("potluck:c?name=n&addr={address}#k")
+        );
+        let hinted = "potluck:c?addr=%2Fip4%2F127.0.0.1%2Ftcp%2F1";
+        assert_eq!(with_hint(hinted, address), hinted);
+    }
+
+    #[test]
+    fn events() {
+        assert!(event("{\"event\":\"ready\",\"peer_id\":\"x\"}", "ready").is_some());
+        assert!(event("{\"event\":\"progress\"}", "ready").is_none());
+        assert!(event("not JSON", "ready").is_none());
+    }
+}
