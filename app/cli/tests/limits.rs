@@ -212,8 +212,12 @@ fn five_hundred_dialers_do_not_exceed_the_limit_of_connections() {
     eprintln!("{most:?}, {} sockets before", before);
     assert!(most.peers <= most_connections * 9 / 10, "{most:?}");
     // Connections that are being set up count as well: a full node refuses others before it spends
-    // a handshake on them. A few sockets are those of the API, and of connections that are closing.
-    assert!(most.sockets <= before + most_connections + 8, "{most:?}");
+    // a handshake on them, but for 16 at a time that may be lanes of peers that are connected. A few
+    // sockets are those of the API, and of connections that are closing.
+    assert!(
+        most.sockets <= before + most_connections + 16 + 8,
+        "{most:?}"
+    );
     assert!(most.memory <= 128 * MIB, "{most:?}");
     // The owner can still use the node: it connects, fetches, and gives to whom it connected to.
     let friend = scratch.node("friend").start();

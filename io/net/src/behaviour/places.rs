@@ -6,7 +6,8 @@
 //! the first two there are, so places are kept that only the third kind gets.
 //!
 //! A place is taken when a connection begins, not when it stands: a full node refuses others before
-//! it spends a handshake on them, and never has more sockets than places.
+//! it spends a handshake on them. Only a few are let go on then, without a place, because some turn
+//! out to be bulk lanes of peers that are connected already.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -33,6 +34,9 @@ use crate::NetLimits;
 /// Share of the memory limit from which on others are refused. The rest is for the owner's own
 /// connections, and for what those that stand still grow by.
 const MEMORY_FOR_OTHERS_PERCENT: u64 = 90;
+
+/// Incoming connections at once that are looked at although all places are taken.
+const MAX_WITHOUT_PLACE: usize = 16;
 
 /// No place is free for a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -77,6 +81,8 @@ pub(crate) struct Places {
     taken: HashMap<ConnectionId, Kind>,
     /// How many of those are not the owner's.
     strangers: usize,
+    /// Incoming ones that began when there was no place.
+    without_place: HashSet<ConnectionId>,
     /// The swarm's own that do not stand yet.
     background_pending: HashSet<ConnectionId>,
     /// The owner's that are about to begin.
@@ -102,6 +108,7 @@ impl Places {
             memory,
             taken: HashMap::new(),
             strangers: 0,
+            without_place: HashSet::new(),
             background_pending: HashSet::new(),
             announced: HashSet::new(),
             for_background: Arc::new(AtomicBool::new(true)),
@@ -127,6 +134,7 @@ impl Places {
     /// Gives the place of a connection that is being closed to the next one.
     pub(crate) fn give_up(&mut self, id: ConnectionId) {
         self.announced.remove(&id);
+        self.without_place.remove(&id);
         self.background_pending.remove(&id);
         if let Some(kind) = self.taken.remove(&id)
             && kind != Kind::Own
@@ -186,16 +194,26 @@ impl NetworkBehaviour for Places {
         if let Some(memory) = &mut self.memory {
             memory.handle_pending_inbound_connection(id, local, remote)?;
         }
-        self.take(id, Kind::Incoming).map_err(ConnectionDenied::new)
+        match self.take(id, Kind::Incoming) {
+            Err(_) if self.without_place.len() < MAX_WITHOUT_PLACE => {
+                self.without_place.insert(id);
+                Ok(())
+            }
+            taken => taken.map_err(ConnectionDenied::new),
+        }
     }
 
     fn handle_established_inbound_connection(
         &mut self,
-        _: ConnectionId,
+        id: ConnectionId,
         _: PeerId,
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        if self.without_place.remove(&id) {
+            self.take(id, Kind::Incoming)
+                .map_err(ConnectionDenied::new)?;
+        }
         Ok(dummy::ConnectionHandler)
     }
 
@@ -322,6 +340,35 @@ mod tests {
         places.give_up(id(3));
         assert_eq!(places.take(id(10), Kind::Incoming), Ok(()));
         assert!(places.take(id(11), Kind::Incoming).is_err());
+    }
+
+    #[test]
+    fn a_full_node_looks_at_a_few_more_and_gives_them_no_place() {
+        let mut places = places(10);
+        let nowhere = Multiaddr::empty();
+        let begins = |places: &mut Places, number| {
+            let begun = places.handle_pending_inbound_connection(id(number), &nowhere, &nowhere);
+            begun.is_ok()
+        };
+        let stands = |places: &mut Places, number| {
+            let peer = PeerId::random();
+            let local = &nowhere;
+            let stands =
+                places.handle_established_inbound_connection(id(number), peer, local, local);
+            stands.is_ok()
+        };
+        let all = 9 + MAX_WITHOUT_PLACE;
+        assert!((0..all).all(|number| begins(&mut places, number)));
+        assert!(!begins(&mut places, 99));
+        assert!((0..9).all(|number| stands(&mut places, number)));
+        assert!(!stands(&mut places, 9));
+        // One that turned out to be a lane, or failed, lets another be looked at; and one that
+        // finds a place by then gets it.
+        places.give_up(id(10));
+        assert!(begins(&mut places, 98) && begins(&mut places, 97));
+        assert!(!begins(&mut places, 99));
+        places.give_up(id(0));
+        assert!(stands(&mut places, 98) && !stands(&mut places, 97));
     }
 
     #[test]
