@@ -14,9 +14,10 @@ mod support;
 use potluck_api::Status;
 use potluck_identity::NodeKey;
 use potluck_net::{DhtMode, Multiaddr, NetConfig, NetHandle};
-use std::path::Path;
 use std::time::{Duration, Instant};
-use support::{Node, Scratch, Watch, is_quick, rate, wait_for, write_file};
+use support::{
+    Node, Scratch, Watch, fetch, is_quick, memory, processor, rate, sockets, wait_for, write_file,
+};
 use tokio::task::JoinSet;
 
 const MIB: u64 = 1 << 20;
@@ -56,13 +57,7 @@ fn the_up_limit_holds_for_all_takers_together_and_follows_a_change() {
     let giver = scratch.node("giver").start();
     giver.run(["config", "set", "limits.up", "12MB/s"]).ok();
     let link = giver.share(&file);
-    let take = |name: &str| {
-        let get = ["get", &link, "--no-serve", "--json", "-o"];
-        let run = scratch
-            .run(name, get)
-            .arg(scratch.path(&format!("{name}.out")));
-        Watch::new(run.spawn())
-    };
+    let take = |name: &str| fetch(&scratch, name, &link, ["--no-serve"]);
     let (mut first, mut second) = (take("first"), take("second"));
     first.until_part(0.01);
     second.until_part(0.01);
@@ -75,6 +70,12 @@ fn the_up_limit_holds_for_all_takers_together_and_follows_a_change() {
         12e6,
     );
     assert_eq!(to.limits.up, Some(12_000_000));
+    let uploads = to.transfers.iter().filter(|one| one.direction == "up");
+    let shown: u64 = uploads.map(|one| one.rate).sum();
+    assert!(
+        (shown as f64 / 12e6 - 1.0).abs() < 0.25,
+        "an upload limited to 12 MB/s is shown at {shown} B/s"
+    );
     giver.run(["config", "set", "limits.up", "5MB/s"]).ok();
     let_run(&mut first, Duration::from_secs(1));
     let from = giver.status();
@@ -160,23 +161,6 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Runtime::new().unwrap()
 }
 
-/// A number of `/proc/<pid>/status`, in bytes.
-fn memory(node: &Node, field: &str) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap();
-    let line = text.lines().find(|line| line.starts_with(field)).unwrap();
-    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kib * 1024
-}
-
-fn sockets(node: &Node) -> usize {
-    let dir = format!("/proc/{}/fd", node.pid());
-    let links = std::fs::read_dir(dir).unwrap().flatten();
-    links
-        .filter_map(|entry| std::fs::read_link(entry.path()).ok())
-        .filter(|target| target.to_string_lossy().starts_with("socket:"))
-        .count()
-}
-
 fn connected(status: &Status) -> usize {
     status.peers.iter().filter(|peer| peer.connected).count()
 }
@@ -196,11 +180,11 @@ fn most(node: &Node, time: Duration) -> Most {
         let status = node.status();
         most.peers = most.peers.max(connected(&status));
         for _ in 0..10 {
-            most.sockets = most.sockets.max(sockets(node));
+            most.sockets = most.sockets.max(sockets(node.pid()));
             std::thread::sleep(Duration::from_millis(20));
         }
     }
-    most.memory = memory(node, "VmHWM:");
+    most.memory = memory(node.pid(), "VmHWM:");
     most
 }
 
@@ -217,7 +201,7 @@ fn five_hundred_dialers_do_not_exceed_the_limit_of_connections() {
     let limits = node.status().limits;
     let most_connections = usize::try_from(limits.max_connections).unwrap();
     assert_eq!(most_connections, 200, "the default");
-    let before = sockets(&node);
+    let before = sockets(node.pid());
     let runtime = runtime();
     let dialers = runtime.block_on(Dialers::start(500, node.address()));
     // A tenth is kept for connections that the node makes itself.
@@ -227,22 +211,17 @@ fn five_hundred_dialers_do_not_exceed_the_limit_of_connections() {
     let most = most(&node, Duration::from_secs(8));
     eprintln!("{most:?}, {} sockets before", before);
     assert!(most.peers <= most_connections * 9 / 10, "{most:?}");
-    // Besides those established, some are being set up in each direction (peers ask to be dialed
-    // back, to learn whether they can be reached), and a few are of the API.
+    // Connections that are being set up count as well: a full node refuses others before it spends
+    // a handshake on them, but for 16 at a time that may be lanes of peers that are connected. A few
+    // sockets are those of the API, and of connections that are closing.
     assert!(
-        most.sockets <= before + most_connections + 2 * 64 + 8,
+        most.sockets <= before + most_connections + 16 + 8,
         "{most:?}"
     );
     assert!(most.memory <= 128 * MIB, "{most:?}");
     // The owner can still use the node: it connects, fetches, and gives to whom it connected to.
     let friend = scratch.node("friend").start();
-    // Places for the node's own dials are also used to answer peers that ask to be dialed back;
-    // the owner may have to try again.
-    wait_for(
-        "a place for the owner's connection",
-        Duration::from_secs(30),
-        || (node.run(["connect", friend.address()]).output().code == 0).then_some(()),
-    );
+    node.run(["connect", friend.address()]).ok();
     let out = scratch.path("out");
     friend
         .run(["get", &share, "--timeout", "20", "-o"])
@@ -272,32 +251,15 @@ fn many_dialers_do_not_exceed_the_limit_of_memory() {
     assert!(data.exists());
     let node = scratch.node("node").start();
     let runtime = runtime();
-    let dialers = runtime.block_on(Dialers::start(1000, node.address()));
+    let dialers = runtime.block_on(Dialers::start(800, node.address()));
     let most = most(&node, Duration::from_secs(12));
     eprintln!("{most:?}");
     assert!(most.memory <= 64 * MIB * 11 / 10, "{most:?}");
     assert!(
-        (100..950).contains(&most.peers),
+        (100..750).contains(&most.peers),
         "the limit did not act: {most:?}"
     );
     runtime.block_on(dialers.stop());
-}
-
-/// Processor time of a process so far.
-fn processor(pid: u32) -> Duration {
-    let text = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"));
-    let text = text.unwrap();
-    let (_, fields) = text.rsplit_once(')').unwrap();
-    let ticks = |index: usize| -> u64 {
-        fields
-            .split_whitespace()
-            .nth(index)
-            .unwrap()
-            .parse()
-            .unwrap()
-    };
-    // Ticks of a hundredth of a second, in user and in system mode.
-    Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
 #[test]
@@ -333,7 +295,7 @@ fn a_node_at_rest_with_20_peers_costs_little() {
     std::thread::sleep(Duration::from_secs(60));
     let used = processor(node.pid()) - before;
     let part = used.as_secs_f64() / began.elapsed().as_secs_f64();
-    let (now, most) = (memory(&node, "VmRSS:"), memory(&node, "VmHWM:"));
+    let (now, most) = (memory(node.pid(), "VmRSS:"), memory(node.pid(), "VmHWM:"));
     eprintln!(
         "at rest with 20 peers: {:.1} MiB resident ({:.1} at most before), {:.3} % of a core",
         now as f64 / MIB as f64,

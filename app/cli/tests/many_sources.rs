@@ -14,11 +14,10 @@ mod support;
 
 use potluck_api::SourceState;
 use rustix::process::Signal;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use support::{
-    Ended, Node, Scratch, Seen, Watch, assert_same_tree, is_quick, longest_pause, rate, wait_for,
-    write_file,
+    Ended, Node, Scratch, Seen, Watch, assert_same_tree, fetch, is_quick, longest_pause, providers,
+    rate, wait_for, write_file,
 };
 
 const LIMIT: &str = "20MB/s";
@@ -28,29 +27,8 @@ const SOON: Duration = Duration::from_secs(2);
 /// Part of the limits that counts as all of it, on a machine that does other things too.
 const NEARLY: f64 = 0.85;
 
-/// Starts providers of one file, each limited, and gives one link with the addresses of all.
-fn providers(scratch: &Scratch, count: usize, file: &Path) -> (Vec<Node>, String) {
-    let nodes: Vec<Node> = (0..count)
-        .map(|index| {
-            let node = scratch.node(&format!("giver{index}"));
-            node.args(["--up-limit", LIMIT]).start()
-        })
-        .collect();
-    let links: Vec<String> = nodes.iter().map(|node| node.share(file)).collect();
-    let mut link = links[0].clone();
-    for other in &links[1..] {
-        let (_, query) = other.split_once('?').unwrap();
-        for hint in query.split('&').filter(|pair| pair.starts_with("addr=")) {
-            link.push('&');
-            link.push_str(hint);
-        }
-    }
-    (nodes, link)
-}
-
 fn get(scratch: &Scratch, data: &str, link: &str) -> Watch {
-    let run = scratch.run(data, ["get", link, "--timeout", "30", "--json", "-o"]);
-    Watch::new(run.arg(scratch.path(&format!("{data}.out"))).spawn())
+    fetch(scratch, data, link, [])
 }
 
 /// Bytes per second of a whole download, by its own account.
@@ -71,7 +49,7 @@ fn four_limited_providers_give_3_4_times_the_rate_of_one() {
     let scratch = Scratch::new("four");
     let file = scratch.path("file.bin");
     write_file(&file, 320_000_000, 1);
-    let (nodes, all) = providers(&scratch, 4, &file);
+    let (nodes, all) = providers(&scratch, 4, &file, LIMIT);
     let (first, _) = all.split_once("&addr=").unwrap();
     let only_one = format!("{first}&addr={}", nodes[0].address());
     let one = get(&scratch, "one", &only_one).done();
@@ -124,7 +102,7 @@ fn a_provider_that_dies_is_replaced_within_two_seconds() {
     let scratch = Scratch::new("dies");
     let file = scratch.path("file.bin");
     write_file(&file, 240_000_000, 2);
-    let (mut nodes, link) = providers(&scratch, 3, &file);
+    let (mut nodes, link) = providers(&scratch, 3, &file, LIMIT);
     let mut watch = get(&scratch, "taker", &link);
     let peers: Vec<String> = nodes.iter().map(|node| node.peer_id().to_owned()).collect();
     watch.until("all three delivered", |seen| {
@@ -153,7 +131,7 @@ fn a_provider_that_stalls_is_replaced_within_two_seconds_and_used_again_later() 
     let scratch = Scratch::new("stalls");
     let file = scratch.path("file.bin");
     write_file(&file, 400_000_000, 3);
-    let (nodes, link) = providers(&scratch, 3, &file);
+    let (nodes, link) = providers(&scratch, 3, &file, LIMIT);
     let mut watch = get(&scratch, "taker", &link);
     let peers: Vec<String> = nodes.iter().map(|node| node.peer_id().to_owned()).collect();
     watch.until("all three delivered", |seen| {
@@ -185,7 +163,7 @@ fn the_only_provider_stalls_and_the_reason_is_told() {
     let scratch = Scratch::new("alone");
     let file = scratch.path("file.bin");
     write_file(&file, 100_000_000, 4);
-    let (nodes, link) = providers(&scratch, 1, &file);
+    let (nodes, link) = providers(&scratch, 1, &file, LIMIT);
     let mut watch = get(&scratch, "taker", &link);
     watch.until_part(0.2);
     let gone = Instant::now();
@@ -210,7 +188,7 @@ fn joins_late(name: &str, knows: impl Fn(&Node, &Node) -> String) -> (Duration, 
     let late = scratch.node("late").start();
     late.share(&file);
     assert_eq!(late.stop(), 0);
-    let (nodes, link) = providers(&scratch, 1, &file);
+    let (nodes, link) = providers(&scratch, 1, &file, LIMIT);
     let taker = scratch.node("taker").start();
     let out = scratch.path("taker.out");
     let run = taker.run(["get", &link, "--timeout", "30", "--json", "-o"]);
@@ -256,7 +234,7 @@ fn a_provider_that_the_link_names_joins_late() {
     let scratch = Scratch::new("late-hint");
     let file = scratch.path("file.bin");
     write_file(&file, 40_000_000, 7);
-    let (mut nodes, link) = providers(&scratch, 1, &file);
+    let (mut nodes, link) = providers(&scratch, 1, &file, LIMIT);
     let address = nodes[0].address().to_owned();
     let (listen, _) = address.split_once("/p2p/").unwrap();
     assert_eq!(nodes.remove(0).stop(), 0);
@@ -281,7 +259,7 @@ fn providers_come_and_go_and_all_bytes_are_right() {
     let scratch = Scratch::new("churn");
     let file = scratch.path("file.bin");
     write_file(&file, 200_000_000, 6);
-    let (mut nodes, link) = providers(&scratch, 3, &file);
+    let (mut nodes, link) = providers(&scratch, 3, &file, LIMIT);
     let mut watch = get(&scratch, "taker", &link);
     for (index, part) in [(0, 0.15), (1, 0.35), (2, 0.55), (0, 0.75)] {
         watch.until_part(part);
@@ -304,4 +282,50 @@ fn providers_come_and_go_and_all_bytes_are_right() {
         let idle = |node: &Node| node.status().transfers.is_empty();
         nodes.iter().all(idle).then_some(())
     });
+}
+
+/// Three fetch from one that cannot send much: they take most of it from each other, and have known
+/// of each other from the beginning.
+#[test]
+fn those_that_fetch_from_one_become_sources_of_each_other_within_a_second() {
+    let scratch = Scratch::new("members");
+    let file = scratch.path("file.bin");
+    write_file(&file, 64_000_000, 8);
+    let (_giver, link) = providers(&scratch, 1, &file, "8MB/s");
+    let takers: Vec<Node> = ["one", "two", "three"]
+        .map(|name| scratch.node(name).start())
+        .into();
+    let watched: Vec<_> = (takers.iter().enumerate())
+        .map(|(index, taker)| {
+            let run = taker.run(["get", &link, "--timeout", "30", "--json", "-o"]);
+            let watch = Watch::new(run.arg(scratch.path(&format!("{index}.out"))).spawn());
+            std::thread::spawn(move || watch.done())
+        })
+        .collect();
+    let ended: Vec<Ended> = (watched.into_iter())
+        .map(|thread| thread.join().unwrap())
+        .collect();
+    for (index, one) in ended.iter().enumerate() {
+        assert_same_tree(&file, &scratch.path(&format!("{index}.out")));
+        for (other, taker) in takers
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != index)
+        {
+            let both_fetch = one.seen[0].at.max(ended[other].seen[0].at);
+            let knows = |step: &&Seen| step.source(taker.peer_id()).is_some();
+            let known = one.seen.iter().find(knows).map(|step| step.at);
+            let known = known.unwrap_or_else(|| panic!("{index} never knew of {other}"));
+            let after = known.saturating_duration_since(both_fetch);
+            let sources = one.done["sources"].as_array().unwrap();
+            let source = sources
+                .iter()
+                .find(|source| source["peer"] == taker.peer_id());
+            let bytes = source.map_or(0, |source| source["bytes"].as_u64().unwrap());
+            eprintln!("{index} knew of {other} after {after:.2?} and took {bytes} bytes from it");
+            // Progress is told every quarter of a second.
+            assert!(after <= Duration::from_millis(1250), "only after {after:?}");
+            assert!(bytes > 0, "{index} took nothing from {other}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::swarms::Swarms;
 use crate::upload_gate::UploadGate;
 use potluck_content::{Address, PieceSet};
 use potluck_identity::PeerId;
-use potluck_net::{Limiter, Multiaddr, NetEvent, NetHandle};
+use potluck_net::{Limiter, NetEvent, NetHandle};
 use potluck_store::Store;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,13 +53,6 @@ impl Context {
             .iter()
             .map(ToString::to_string)
             .collect()
-    }
-
-    /// Where a peer can be reached, as far as this node knows.
-    pub(crate) async fn addresses_of(&self, peer: &PeerId) -> Vec<Multiaddr> {
-        let peers = self.net.peers().await;
-        let info = peers.into_iter().find(|info| info.peer == *peer);
-        info.map(|info| info.listen_addresses).unwrap_or_default()
     }
 
     /// Refuses a peer from now on and says why in `status`.

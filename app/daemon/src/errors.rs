@@ -93,6 +93,9 @@ pub(crate) fn share(error: &ShareError) -> ErrorBody {
         ShareError::Special { .. } => "share a file or a folder",
         ShareError::BadName { .. } => "rename it, or give another name with --name",
         ShareError::SameName { .. } => "share them one by one, or put them in one folder",
+        ShareError::OwnDirectory { .. } => {
+            "share what is beside it, one by one; or keep the data directory elsewhere, with --data"
+        }
         ShareError::Nothing => "name at least one file or folder",
         ShareError::TooLarge { .. } => "share parts of it one by one",
         ShareError::Quota { .. } => {
@@ -104,7 +107,9 @@ pub(crate) fn share(error: &ShareError) -> ErrorBody {
         ShareError::Fault(inner) => return fault(inner),
     };
     let code = match error {
-        ShareError::BadName { .. } | ShareError::Nothing => ExitCode::Usage,
+        ShareError::BadName { .. } | ShareError::OwnDirectory { .. } | ShareError::Nothing => {
+            ExitCode::Usage
+        }
         _ => ExitCode::Failed,
     };
     ErrorBody::new(code, error.to_string(), hint)

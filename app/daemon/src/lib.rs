@@ -19,6 +19,7 @@ mod native;
 mod node;
 mod peer_book;
 mod rates;
+mod recent;
 mod roots;
 mod serve;
 mod share;

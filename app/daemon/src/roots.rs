@@ -6,12 +6,17 @@ use crate::swarms::Update;
 use potluck_api::{
     ErrorBody, Origin, Problem, RemoveResponse, RootList, RootSummary, TransferStatus,
 };
-use potluck_content::{Address, Entry, Link, Node};
-use potluck_store::{Fault, PartialInfo, Root, Store, What};
+use potluck_content::{Address, Entry, Link, Node, PieceSet};
+use potluck_store::{Fault, PartialInfo, Root, Store, VerifyError, What};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Addresses in a link; more make it long without making it better.
 const LINK_ADDRESSES: usize = 6;
+
+/// A list looks at the files of what it lists for as long as this; of the rest it says what is known.
+const LOOK_TIME: Duration = Duration::from_secs(2);
 
 /// The link to give away.
 pub(crate) fn link(ctx: &Context, root: &Root) -> Link {
@@ -37,9 +42,17 @@ pub(crate) async fn list(ctx: &Arc<Context>) -> Result<RootList, ErrorBody> {
         .await
         .ok_or_else(errors::stopping)?
         .map_err(|fault| errors::fault(&fault))?;
+    let until = Instant::now() + LOOK_TIME;
     let mut summaries = Vec::with_capacity(roots.len());
-    for root in roots {
-        summaries.push(summary(ctx, root).await?);
+    for mut root in roots {
+        let touched = if Instant::now() < until {
+            look(ctx, &mut root).await
+        } else {
+            Vec::new()
+        };
+        let mut summary = summary(ctx, root).await?;
+        summary.problems.extend(touched);
+        summaries.push(summary);
     }
     summaries.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.name.cmp(&b.name)));
     let partials = partials
@@ -51,6 +64,40 @@ pub(crate) async fn list(ctx: &Arc<Context>) -> Result<RootList, ErrorBody> {
         roots: summaries,
         partials,
     })
+}
+
+/// Looks whether the files of a root are what they were, without reading them, and tells the swarm
+/// what can be had no more. Gives the files of which only reading would tell.
+async fn look(ctx: &Arc<Context>, root: &mut Root) -> Vec<Problem> {
+    let address = root.address;
+    let looked = ctx.blocking(move |store| {
+        let before = store.available(&address).ok().flatten();
+        let glance = store.refresh(&address)?;
+        let after = store.available(&address).ok().flatten();
+        let gone = before.zip(after).map(|(mut before, after)| {
+            before.subtract(&after);
+            before
+        });
+        Ok::<_, VerifyError>((glance, gone))
+    });
+    let (glance, gone) = match looked.await {
+        Some(Ok(found)) => found,
+        Some(Err(error)) => {
+            tracing::warn!(root = %address, %error, "its files were not looked at");
+            return Vec::new();
+        }
+        None => return Vec::new(),
+    };
+    for range in gone.iter().flat_map(PieceSet::ranges) {
+        ctx.swarms.tell(&address, &Update::Changed(range));
+    }
+    root.problems = glance.problems;
+    let touched = |path: PathBuf| Problem {
+        path: path.display().to_string(),
+        what: "touched".to_owned(),
+        hint: "'potluck verify' reads it and tells whether it changed".to_owned(),
+    };
+    glance.touched.into_iter().map(touched).collect()
 }
 
 fn partial(info: &PartialInfo) -> TransferStatus {

@@ -126,6 +126,7 @@ fn uploads(
                 path: None,
             });
         entry.done_bytes += member.sent_bytes;
+        entry.rate += member.rate;
         entry.peers.push(member.peer.to_string());
     }
     by_root.into_values().collect()

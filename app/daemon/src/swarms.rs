@@ -1,10 +1,12 @@
 //! Who is fetching what from this node: the members of each root's swarm as a provider sees them.
 
+use crate::recent::Recent;
 use potluck_content::Address;
 use potluck_identity::PeerId;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// Updates that may wait for one member; a member that falls further behind is dropped and asks
@@ -35,6 +37,7 @@ struct Member {
     serving: bool,
     updates: mpsc::Sender<Update>,
     sent_bytes: u64,
+    recent: Recent,
 }
 
 #[derive(Default)]
@@ -42,6 +45,21 @@ struct Swarm {
     members: BTreeMap<PeerId, Member>,
     /// Set while this node fetches the root itself: members that provide are sources too.
     download: Option<mpsc::Sender<PeerId>>,
+}
+
+impl Swarm {
+    /// Members that a newcomer is told of: not always the same ones when there are many.
+    fn others(&self, newcomer: &PeerId, serial: u64) -> Vec<PeerId> {
+        let providing = self.members.iter();
+        let providing = providing.filter(|(id, member)| member.serving && *id != newcomer);
+        let mut others: Vec<PeerId> = providing.map(|(id, _)| *id).collect();
+        if others.len() > MAX_INTRODUCTIONS {
+            let first = usize::try_from(serial).unwrap_or(0) * MAX_INTRODUCTIONS % others.len();
+            others.rotate_left(first);
+            others.truncate(MAX_INTRODUCTIONS);
+        }
+        others
+    }
 }
 
 #[derive(Default)]
@@ -70,6 +88,8 @@ pub(crate) struct MemberReport {
     pub(crate) root: Address,
     pub(crate) peer: PeerId,
     pub(crate) sent_bytes: u64,
+    /// Bytes per second.
+    pub(crate) rate: u64,
 }
 
 impl Swarms {
@@ -86,13 +106,7 @@ impl Swarms {
         if swarm.members.len() >= MAX_MEMBERS && !swarm.members.contains_key(&peer) {
             return None;
         }
-        let others: Vec<PeerId> = swarm
-            .members
-            .iter()
-            .filter(|(id, member)| member.serving && **id != peer)
-            .map(|(id, _)| *id)
-            .take(MAX_INTRODUCTIONS)
-            .collect();
+        let others = swarm.others(&peer, inner.next_serial);
         if serving {
             for member in swarm.members.values() {
                 // A full queue only means that this member hears of the newcomer elsewhere.
@@ -112,6 +126,7 @@ impl Swarms {
                 serving,
                 updates,
                 sent_bytes: 0,
+                recent: Recent::new(Instant::now()),
             },
         );
         Some(Joined {
@@ -119,6 +134,20 @@ impl Swarms {
             updates: receiver,
             others,
         })
+    }
+
+    /// A peer that provides what it fetches of a root asked this node, which has nothing of it yet:
+    /// it is looked at if the root is being fetched here as well.
+    pub(crate) fn met(&self, root: &Address, peer: PeerId) {
+        let inner = self.lock();
+        let download = inner
+            .swarms
+            .get(root)
+            .and_then(|swarm| swarm.download.as_ref());
+        if let Some(download) = download {
+            // A full queue means that there are plenty to look at.
+            let _ = download.try_send(peer);
+        }
     }
 
     /// Removes a member, unless a later session of the same peer took its place.
@@ -157,6 +186,7 @@ impl Swarms {
             .and_then(|swarm| swarm.members.get_mut(peer));
         if let Some(member) = member {
             member.sent_bytes += bytes;
+            member.recent.add(Instant::now(), bytes);
         }
     }
 
@@ -187,7 +217,7 @@ impl Swarms {
 
     /// Who fetches what.
     pub(crate) fn members(&self) -> Vec<MemberReport> {
-        let inner = self.lock();
+        let (inner, now) = (self.lock(), Instant::now());
         let mut reports = Vec::new();
         for (root, swarm) in &inner.swarms {
             for (peer, member) in &swarm.members {
@@ -195,6 +225,7 @@ impl Swarms {
                     root: *root,
                     peer: *peer,
                     sent_bytes: member.sent_bytes,
+                    rate: member.recent.rate(now),
                 });
             }
         }
@@ -229,6 +260,30 @@ mod tests {
         assert!(matches!(first.updates.try_recv(), Ok(Update::Member(id)) if id == peer(2)));
         let mut candidates = swarms.begin_download(root());
         assert!(candidates.try_recv().is_ok() && candidates.try_recv().is_ok());
+    }
+
+    #[test]
+    fn newcomers_to_a_large_swarm_are_not_all_told_of_the_same_members() {
+        let swarms = Swarms::default();
+        let mut told = std::collections::BTreeSet::new();
+        for seed in 0..100 {
+            let joined = swarms.join(root(), peer(seed), true).unwrap();
+            assert!(joined.others.len() <= MAX_INTRODUCTIONS);
+            if seed >= 50 {
+                told.extend(joined.others);
+            }
+        }
+        assert!(told.len() > 80, "{} of 100", told.len());
+    }
+
+    #[test]
+    fn who_asks_too_early_is_looked_at_by_a_download() {
+        let swarms = Swarms::default();
+        swarms.met(&root(), peer(1));
+        let mut candidates = swarms.begin_download(root());
+        assert!(candidates.try_recv().is_err());
+        swarms.met(&root(), peer(1));
+        assert_eq!(candidates.try_recv(), Ok(peer(1)));
     }
 
     #[test]

@@ -1,5 +1,13 @@
 //! Everything that the swarm does, put together.
 
+mod dial_backs;
+mod places;
+
+pub(crate) use self::{
+    dial_backs::{DialBackEvent, DialBacks},
+    places::{NoPlace, Places},
+};
+
 use std::{num::NonZeroUsize, time::Duration};
 
 use libp2p::{
@@ -28,6 +36,7 @@ pub(crate) const MAX_STORED_KEYS: usize = 65_536;
 /// never hear of it.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
+    pub(crate) places: Places,
     pub(crate) limits: connection_limits::Behaviour,
     pub(crate) memory: Toggle<memory_limits::Behaviour>,
     pub(crate) banned: block_list::Behaviour<block_list::BlockedPeers>,
@@ -37,7 +46,7 @@ pub(crate) struct Behaviour {
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
     pub(crate) upnp: Toggle<upnp::tokio::Behaviour>,
     pub(crate) autonat_client: autonat::v2::client::Behaviour,
-    pub(crate) autonat_server: autonat::v2::server::Behaviour,
+    pub(crate) dial_backs: DialBacks,
     pub(crate) relay_client: relay::client::Behaviour,
     pub(crate) relay_server: Toggle<relay::Behaviour>,
     pub(crate) dcutr: dcutr::Behaviour,
@@ -54,7 +63,10 @@ impl Behaviour {
         let peer = keypair.public().to_peer_id();
         let memory = config.limits.max_memory_bytes;
         let memory = memory.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
+        let places = Places::new(&config.limits);
+        let dial_backs = DialBacks::new(places.for_background());
         Self {
+            places,
             limits: connection_limits::Behaviour::new(connection_limits(config)),
             memory: memory.map(memory_limits::Behaviour::with_max_bytes).into(),
             banned: block_list::Behaviour::default(),
@@ -68,7 +80,7 @@ impl Behaviour {
             mdns: mdns(config, peer).into(),
             upnp: config.lan.then(upnp::tokio::Behaviour::default).into(),
             autonat_client: autonat::v2::client::Behaviour::default(),
-            autonat_server: autonat::v2::server::Behaviour::default(),
+            dial_backs,
             relay_client,
             relay_server: config
                 .relay_server
@@ -80,14 +92,10 @@ impl Behaviour {
     }
 }
 
+/// Limits that [`Places`] does not look after.
 fn connection_limits(config: &NetConfig) -> connection_limits::ConnectionLimits {
     let limits = &config.limits;
-    // A tenth is left to the connections that this node makes itself: strangers cannot use up
-    // what the owner's own downloads need.
-    let incoming = limits.max_connections - limits.max_connections / 10;
     connection_limits::ConnectionLimits::default()
-        .with_max_established(Some(limits.max_connections))
-        .with_max_established_incoming(Some(incoming))
         .with_max_established_per_peer(Some(limits.max_per_peer))
         .with_max_pending_incoming(Some(limits.max_pending))
         .with_max_pending_outgoing(Some(limits.max_pending))

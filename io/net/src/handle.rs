@@ -33,6 +33,9 @@ pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Steps of a search that may wait to be read.
 pub(crate) const FIND_QUEUE: usize = 512;
 
+/// Announcements of one key that may wait to be read.
+const ANNOUNCED_QUEUE: usize = 16;
+
 /// Starts a node. Returns once it listens; peers can connect from then on.
 ///
 /// The first receiver gives events, the second the pipes that peers open. Pipes that nobody takes
@@ -184,6 +187,15 @@ impl NetHandle {
         let (found, events) = mpsc::channel(FIND_QUEUE);
         self.tell(Command::Find { key, found }).await;
         events
+    }
+
+    /// Peers that announce the key to this node from now on, which happens to be one of those that
+    /// keep the key's records; as the peers themselves say. Ends when the receiver is dropped, and
+    /// at once when too many listen.
+    pub async fn announcements(&self, key: Vec<u8>) -> mpsc::Receiver<PeerId> {
+        let (announced, peers) = mpsc::channel(ANNOUNCED_QUEUE);
+        self.tell(Command::Listen { key, announced }).await;
+        peers
     }
 
     /// Opens a pipe on the best live connection with the peer. It never dials.

@@ -162,6 +162,15 @@ pub enum ShareError {
         /// The name.
         name: String,
     },
+    /// The path is the data directory, lies in it, or has it in it: the node's key and the indexes of
+    /// the share itself would be part of what is shared.
+    #[error("{} cannot be shared: {}", path.display(), where_own(path, own))]
+    OwnDirectory {
+        /// The path that was named, resolved.
+        path: PathBuf,
+        /// The data directory.
+        own: PathBuf,
+    },
     /// No path was given.
     #[error("nothing to share")]
     Nothing,
@@ -185,6 +194,22 @@ pub enum ShareError {
     /// Anything else, down to a full disk.
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+fn where_own(path: &Path, own: &Path) -> String {
+    if path == own {
+        "it is the data directory of this node".to_owned()
+    } else if path.starts_with(own) {
+        format!(
+            "it lies in the data directory of this node, {}",
+            own.display()
+        )
+    } else {
+        format!(
+            "the data directory of this node lies in it, at {}",
+            own.display()
+        )
+    }
 }
 
 /// Why a span could not be read.

@@ -37,12 +37,12 @@ pub use errors::{
     BeginError, DropError, Fault, FinishError, OpenError, ReadError, ShareError, VerifyError,
     WriteError,
 };
-pub use open::Store;
+pub use open::{FORMAT, Store};
 pub use partial::Download;
 pub use types::{
-    DownloadSpec, Head, KnownPeer, Origin, PartialInfo, PlacedParent, Problem, Root, Selection,
-    ShareProgress, ShareRequest, Shared, Skipped, SpanBuf, StoreOptions, Usage, VerifyProgress,
-    VerifyReport, What,
+    DownloadSpec, Glance, Head, KnownPeer, Origin, PartialInfo, PlacedParent, Problem, Root,
+    Selection, ShareProgress, ShareRequest, Shared, Skipped, SpanBuf, StoreOptions, Usage,
+    VerifyProgress, VerifyReport, What,
 };
 
 /// Longest span that [`Store::read_span`] reads at once.

@@ -13,8 +13,8 @@ use crate::partial::{self, RunningMap};
 use crate::read::{BlobCache, Touches};
 use crate::types::StoreOptions;
 
-/// The format that this version writes, and the newest that it reads.
-const FORMAT: u32 = 1;
+/// The format of a data directory that this version writes, and the newest that it reads.
+pub const FORMAT: u32 = 1;
 /// Stands for "no quota".
 const NO_QUOTA: u64 = u64::MAX;
 

@@ -77,6 +77,16 @@ pub struct Problem {
     pub what: What,
 }
 
+/// What looking at the files of a root, without reading them, shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Glance {
+    /// All known problems of the root, at most [`crate::MAX_PROBLEMS_LISTED`].
+    pub problems: Vec<Problem>,
+    /// Files that are not as they were when they were indexed, and yet may hold the same bytes; as
+    /// many at most.
+    pub touched: Vec<PathBuf>,
+}
+
 /// What happened to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum What {

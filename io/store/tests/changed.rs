@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use common::*;
 use potluck_content::{Address, PieceSet};
-use potluck_store::{BeginError, Problem, ReadError, ShareRequest, SpanBuf, Store, What};
+use potluck_store::{BeginError, Glance, Problem, ReadError, ShareRequest, SpanBuf, Store, What};
 use tempfile::{TempDir, tempdir};
 
 const SIZE: usize = 6_000_000;
@@ -134,29 +134,42 @@ fn every_change_is_noticed_and_told() {
 }
 
 #[test]
-fn a_glance_finds_what_is_gone_or_cut() {
+fn a_glance_finds_what_is_gone_or_cut_and_what_was_touched() {
     for name in CHANGES {
         let (_dir, store, path, address) = setup();
-        assert_eq!(store.refresh(&address).unwrap(), []);
+        assert_eq!(store.refresh(&address).unwrap(), Glance::default());
         let expected = change(name, &path);
         let found = store.refresh(&address).unwrap();
         if name == "edited" || name == "replaced" {
-            assert_eq!(found, [], "{name}");
+            assert_eq!(found.problems, [], "{name}");
+            assert_eq!(found.touched, [path], "{name}");
+            // It may be the same bytes: nothing is withheld before they were looked at.
+            assert!(store.available(&address).unwrap().unwrap().is_full());
         } else {
-            assert_eq!(
-                found,
-                [Problem {
-                    path: path.clone(),
-                    what: expected
-                }],
-                "{name}"
-            );
+            let problem = Problem {
+                path: path.clone(),
+                what: expected,
+            };
+            assert_eq!(found.problems, [problem], "{name}");
+            assert_eq!(found.touched, [] as [PathBuf; 0], "{name}");
             assert!(
                 store.available(&address).unwrap().unwrap().is_empty(),
                 "{name}"
             );
         }
     }
+}
+
+#[test]
+fn what_was_touched_is_so_until_it_was_verified() {
+    let (_dir, store, path, address) = setup();
+    fs::write(&path, bytes(1, SIZE)).unwrap();
+    assert_eq!(store.refresh(&address).unwrap().touched, [path]);
+    let report = store
+        .verify(&address, 1, &mut |_| ControlFlow::Continue(()))
+        .unwrap();
+    assert_eq!(report.problem_count, 0);
+    assert_eq!(store.refresh(&address).unwrap(), Glance::default());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! in `fuzz/`, which needs a nightly toolchain, and the test that replays `fuzz/corpus` on any. A
 //! target panics when a property does not hold; on input that is merely wrong it returns.
 
+mod journal;
 mod link;
 mod manifest;
 mod pieceset;
@@ -14,6 +15,7 @@ mod take;
 mod wire_bulk;
 mod wire_control;
 
+pub use journal::journal;
 pub use link::link;
 pub use manifest::manifest;
 pub use pieceset::pieceset;
@@ -33,7 +35,12 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
+    Target {
+        name: "journal",
+        run: journal,
+        seeds: journal::seeds,
+    },
     Target {
         name: "link",
         run: link,

@@ -139,6 +139,38 @@ fn paths_that_cannot_be_shared() {
     assert_eq!(list["roots"].as_array().unwrap().len(), 0, "{list}");
 }
 
+/// The node's key is in its data directory: neither that nor what it lies in goes out.
+#[test]
+fn the_data_directory_is_not_shared() {
+    let scratch = Scratch::new("own");
+    let node = scratch.node("node").start();
+    write_tree(&scratch.path("a"), &[("file", 1)], 1);
+    let here = |name: &str| scratch.path(name).display().to_string();
+    let (is, in_it) = (
+        "it is the data",
+        "it lies in the data directory of this node",
+    );
+    let around = "the data directory of this node lies in it, at";
+    let table: [(Vec<String>, &str); 6] = [
+        (
+            vec!["/".into()],
+            "/ cannot be shared: the data directory of this node lies in it",
+        ),
+        (vec![here("")], around),
+        (vec![here("a"), here("")], around),
+        (vec![here("node")], is),
+        (vec![here("node/key")], in_it),
+        (vec![here("a/../node/trees")], in_it),
+    ];
+    for (args, message) in table {
+        let run = || node.run(["share"]).args(&args);
+        refused(&args.join(" "), run, 2, message, "--data");
+    }
+    let list = node.run(["ls"]).json().ok().value();
+    assert_eq!(list["roots"].as_array().unwrap().len(), 0, "{list}");
+    node.run(["share"]).arg(here("a")).ok();
+}
+
 #[test]
 fn destinations_that_cannot_be_written() {
     let scratch = Scratch::new("dest");

@@ -2,13 +2,12 @@
 
 use super::{check, size};
 use potluck_api::{API_FILE, ApiFile, DoctorCheck, Verdict};
+use potluck_store::FORMAT;
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Version of the data directory that this program writes.
-const FORMAT: u32 = 1;
 const LITTLE_SPACE: u64 = 1024 * 1024 * 1024;
 const NO_SPACE: u64 = 64 * 1024 * 1024;
 

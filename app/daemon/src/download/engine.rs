@@ -136,7 +136,7 @@ impl Engine {
             tokio::select! {
                 () = self.stop.cancelled() => return Err(interrupted()),
                 () = self.ctx.shutdown.cancelled() => return Err(errors::stopping()),
-                Some(peer) = self.finder.candidates.recv() => self.consider(peer),
+                Some(candidate) = self.finder.candidates.recv() => self.consider(candidate),
                 Some(event) = self.incoming.recv() => self.source_news(event, None).await,
                 _ = ticks.tick() => {
                     self.impatient(None)?;
@@ -174,7 +174,7 @@ impl Engine {
                 () = self.stop.cancelled() => return Err(interrupted()),
                 () = self.ctx.shutdown.cancelled() => return Err(errors::stopping()),
                 Some(event) = self.incoming.recv() => self.source_news(event, Some(work)).await,
-                Some(peer) = self.finder.candidates.recv() => self.consider(peer),
+                Some(candidate) = self.finder.candidates.recv() => self.consider(candidate),
                 () = sleep_until(wake) => work.planner.handle(self.ctx.clock.now(), Input::Timeout),
                 _ = ticks.tick() => {
                     if let Some(keeper) = &mut work.keeper {

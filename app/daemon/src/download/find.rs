@@ -1,11 +1,12 @@
 //! Finding providers: addresses in the link, connected peers, the DHT, and introductions by other
 //! providers, all at the same time and for as long as the download runs.
 
+use super::sources::Why;
 use crate::context::Context;
 use potluck_content::{Address, Link};
 use potluck_identity::PeerId;
 use potluck_net::{FindEvent, Multiaddr, NetEvent};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ const DIALS: usize = 8;
 const INTRODUCED_DIALS: usize = 4;
 /// Named peers that may wait to be dialed; those beyond are passed over until named again.
 const MAX_INTRODUCED: usize = 64;
+/// Peers that the DHT named and that are remembered.
+const MAX_NAMED: usize = 4096;
 /// Peers that may wait to be looked at.
 const QUEUE: usize = 64;
 /// Pause before the DHT is asked again: at first, and at most.
@@ -42,9 +45,16 @@ pub(super) struct FindCounts {
     pub(super) dialing: AtomicU32,
 }
 
+/// A connected peer that may have the content.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate {
+    pub(super) peer: PeerId,
+    pub(super) why: Why,
+}
+
 /// A running search. Dropping it stops it.
 pub(super) struct Finder {
-    pub(super) candidates: mpsc::Receiver<PeerId>,
+    pub(super) candidates: mpsc::Receiver<Candidate>,
     pub(super) counts: Arc<FindCounts>,
     introductions: mpsc::Sender<(PeerId, Vec<Multiaddr>)>,
     retries: mpsc::Sender<PeerId>,
@@ -55,7 +65,7 @@ pub(super) struct Finder {
 struct Search {
     ctx: Arc<Context>,
     root: Address,
-    found: mpsc::Sender<PeerId>,
+    found: mpsc::Sender<Candidate>,
     counts: Arc<FindCounts>,
     dials: Arc<Semaphore>,
 }
@@ -78,6 +88,7 @@ impl Finder {
         tasks.spawn(search.clone().hints(link.addrs.clone()));
         tasks.spawn(search.clone().connected());
         tasks.spawn(search.clone().members());
+        tasks.spawn(search.clone().announced());
         tasks.spawn(search.clone().introduced(introduced));
         tasks.spawn(search.clone().retried(retried));
         tasks.spawn(search.dht());
@@ -107,8 +118,8 @@ impl Finder {
 }
 
 impl Search {
-    async fn offer(&self, peer: PeerId) {
-        let _ = self.found.send(peer).await;
+    async fn offer(&self, peer: PeerId, why: Why) {
+        let _ = self.found.send(Candidate { peer, why }).await;
     }
 
     async fn hints(self, addresses: Vec<Multiaddr>) {
@@ -135,7 +146,7 @@ impl Search {
     async fn keep_reaching(&self, peer: PeerId, addresses: Vec<Multiaddr>) {
         let began = Instant::now();
         loop {
-            self.reach(peer, addresses.clone()).await;
+            self.reach(peer, addresses.clone(), Why::Known).await;
             tokio::time::sleep(hint_pause(began)).await;
         }
     }
@@ -152,7 +163,7 @@ impl Search {
     async fn reach_again(&self, peer: PeerId) {
         let mut pause = LOST_PAUSE;
         for _ in 0..LOST_TRIES {
-            if self.reach(peer, Vec::new()).await {
+            if self.reach(peer, Vec::new(), Why::Known).await {
                 return;
             }
             tokio::time::sleep(pause).await;
@@ -169,14 +180,14 @@ impl Search {
         let dialed = self.ctx.net.dial(address.clone()).await;
         self.counts.dialing.fetch_sub(1, Ordering::Relaxed);
         match &dialed {
-            Ok(peer) => self.offer(*peer).await,
+            Ok(peer) => self.offer(*peer, Why::Known).await,
             Err(error) => tracing::debug!(%address, %error, "a hint did not answer"),
         }
         dialed.is_ok()
     }
 
     /// Connects to a peer, unless it is connected, and offers it. `false` when it did not answer.
-    async fn reach(&self, peer: PeerId, addresses: Vec<Multiaddr>) -> bool {
+    async fn reach(&self, peer: PeerId, addresses: Vec<Multiaddr>, why: Why) -> bool {
         if peer == self.ctx.net.peer_id() || self.ctx.book.banned(&peer).is_some() {
             return true;
         }
@@ -187,7 +198,7 @@ impl Search {
         let reached = self.ctx.net.connect(peer, addresses).await;
         self.counts.dialing.fetch_sub(1, Ordering::Relaxed);
         match &reached {
-            Ok(()) => self.offer(peer).await,
+            Ok(()) => self.offer(peer, why).await,
             Err(error) => tracing::debug!(%peer, %error, "a provider did not answer"),
         }
         reached.is_ok()
@@ -197,11 +208,11 @@ impl Search {
     async fn connected(self) {
         let mut events = self.ctx.net_events.subscribe();
         for info in self.ctx.net.peers().await {
-            self.offer(info.peer).await;
+            self.offer(info.peer, Why::Known).await;
         }
         loop {
             match events.recv().await {
-                Ok(NetEvent::Connected { peer, .. }) => self.offer(peer).await,
+                Ok(NetEvent::Connected { peer, .. }) => self.offer(peer, Why::Known).await,
                 Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return,
             }
@@ -212,7 +223,16 @@ impl Search {
     async fn members(self) {
         let mut members = self.ctx.swarms.begin_download(self.root);
         while let Some(peer) = members.recv().await {
-            self.offer(peer).await;
+            self.offer(peer, Why::Itself).await;
+        }
+    }
+
+    /// Peers that announce the root in the DHT, when it is this node that keeps the record.
+    async fn announced(self) {
+        let key = self.root.multihash_bytes();
+        let mut peers = self.ctx.net.announcements(key).await;
+        while let Some(peer) = peers.recv().await {
+            self.offer(peer, Why::Itself).await;
         }
     }
 
@@ -223,7 +243,7 @@ impl Search {
             while dials.try_join_next().is_some() {}
             if dials.len() < MAX_INTRODUCED {
                 let search = self.clone();
-                dials.spawn(async move { search.reach(peer, addresses).await });
+                dials.spawn(async move { search.reach(peer, addresses, Why::Named).await });
             }
         }
     }
@@ -241,6 +261,7 @@ impl Search {
     async fn dht(self) {
         let mut pause = FIRST_PAUSE;
         let mut dials = JoinSet::new();
+        let mut named = BTreeSet::new();
         loop {
             let mut asked_before = 0;
             let mut answers = self
@@ -257,7 +278,11 @@ impl Search {
                     }
                     FindEvent::Provider { peer, addrs } => {
                         let search = self.clone();
-                        dials.spawn(async move { search.reach(peer, addrs).await });
+                        // A record lasts for a day: only one that was not there before tells
+                        // something about now.
+                        let is_new = named.len() < MAX_NAMED && named.insert(peer);
+                        let why = if is_new { Why::Named } else { Why::Known };
+                        dials.spawn(async move { search.reach(peer, addrs, why).await });
                     }
                     FindEvent::Finished => break,
                 }
@@ -267,7 +292,7 @@ impl Search {
             while dials.try_join_next().is_some() {}
             // Who did not have it before may have it now.
             for info in self.ctx.net.peers().await {
-                self.offer(info.peer).await;
+                self.offer(info.peer, Why::Known).await;
             }
         }
     }

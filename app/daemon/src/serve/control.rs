@@ -24,6 +24,10 @@ const HELLO_TIME: Duration = Duration::from_secs(10);
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// News that comes within this time of each other goes in one message.
 const GATHER: Duration = Duration::from_millis(50);
+/// Members whose addresses are not known yet are looked at again after this long, so many times.
+const UNKNOWN_PAUSE: Duration = Duration::from_millis(200);
+const UNKNOWN_TRIES: u32 = 25;
+const MAX_UNKNOWN: usize = 64;
 /// A member that does not take a message for this long is gone.
 const WRITE_TIME: Duration = Duration::from_secs(30);
 
@@ -49,6 +53,9 @@ pub(super) async fn serve(ctx: &Arc<Context>, pipe: Pipe) {
     let welcome = match welcome(ctx, &hello).await {
         Ok(welcome) => welcome,
         Err(reason) => {
+            if hello.serving {
+                ctx.swarms.met(&hello.root, peer);
+            }
             let _ = send(&mut writer, &Message::Reject(Reject { reason })).await;
             return;
         }
@@ -140,7 +147,8 @@ async fn stay(
         others,
         ..
     } = joined;
-    introduce(ctx, &others, writer).await?;
+    let mut unknown = Unknown::default();
+    unknown.add(introduce(ctx, &others, writer).await?);
     // What was completed between looking at the store and joining the swarm would be missed.
     if let Some(have) = ctx.available(root).await {
         let ranges: Vec<Range<u32>> = have.ranges().collect();
@@ -152,9 +160,12 @@ async fn stay(
         send(writer, &message).await?;
     }
     loop {
-        let first = match tokio::time::timeout(PING_EVERY, updates.recv()).await {
+        let first = match tokio::time::timeout(unknown.pause(), updates.recv()).await {
             Err(_) => {
-                send(writer, &Message::Ping).await?;
+                match unknown.take() {
+                    Some(members) => unknown.add(introduce(ctx, &members, writer).await?),
+                    None => send(writer, &Message::Ping).await?,
+                }
                 continue;
             }
             Ok(None) => return Ok(()),
@@ -166,8 +177,12 @@ async fn stay(
         while let Ok(update) = updates.try_recv() {
             news.add(update);
         }
-        if !news.tell(ctx, writer).await? {
+        unknown.came(std::mem::take(&mut news.members));
+        if !news.tell(writer).await? {
             return Ok(());
+        }
+        if let Some(members) = unknown.take() {
+            unknown.add(introduce(ctx, &members, writer).await?);
         }
     }
 }
@@ -191,7 +206,7 @@ impl News {
     }
 
     /// Sends it all; `false` when nothing can follow.
-    async fn tell(self, ctx: &Arc<Context>, writer: &mut PipeWriter) -> io::Result<bool> {
+    async fn tell(self, writer: &mut PipeWriter) -> io::Result<bool> {
         if self.removed {
             let all = 0..MAX_PIECES;
             for gone in Message::retract(&[all], RetractReason::Removed) {
@@ -205,7 +220,6 @@ impl News {
         for message in Message::retract(&normal(self.changed), RetractReason::Changed) {
             send(writer, &message).await?;
         }
-        introduce(ctx, &self.members, writer).await?;
         Ok(true)
     }
 }
@@ -230,26 +244,77 @@ fn normal(mut ranges: Vec<Range<u32>>) -> Vec<Range<u32>> {
     merged
 }
 
+/// Members to introduce whose addresses are not known yet: a peer asks for content as soon as it is
+/// connected, and tells where it can be reached a little later.
+#[derive(Default)]
+struct Unknown {
+    members: Vec<PeerId>,
+    tries: u32,
+}
+
+impl Unknown {
+    /// How long to wait for news before these are looked at again.
+    fn pause(&self) -> Duration {
+        if self.members.is_empty() {
+            PING_EVERY
+        } else {
+            UNKNOWN_PAUSE
+        }
+    }
+
+    /// Newcomers get their tries.
+    fn came(&mut self, members: Vec<PeerId>) {
+        if !members.is_empty() {
+            self.tries = 0;
+            self.members.extend(members);
+        }
+    }
+
+    /// Those that could not be introduced.
+    fn add(&mut self, members: Vec<PeerId>) {
+        if self.tries < UNKNOWN_TRIES {
+            self.members.extend(members);
+            self.members.truncate(MAX_UNKNOWN);
+        }
+    }
+
+    fn take(&mut self) -> Option<Vec<PeerId>> {
+        self.tries += 1;
+        (!self.members.is_empty()).then(|| std::mem::take(&mut self.members))
+    }
+}
+
+/// Introduces members; gives back those of whom no address is known.
 async fn introduce(
     ctx: &Arc<Context>,
     members: &[PeerId],
     writer: &mut PipeWriter,
-) -> io::Result<()> {
-    let mut peers: Vec<PeerHint> = Vec::new();
-    for peer in members.iter().take(MAX_PEERS) {
-        let addrs: Vec<serde_bytes::ByteBuf> = (ctx.addresses_of(peer).await.iter())
+) -> io::Result<Vec<PeerId>> {
+    if members.is_empty() {
+        return Ok(Vec::new());
+    }
+    let connected = ctx.net.peers().await;
+    let (mut peers, mut unknown) = (Vec::new(), Vec::new());
+    for peer in members {
+        let Some(info) = connected.iter().find(|info| info.peer == *peer) else {
+            continue;
+        };
+        let addrs: Vec<serde_bytes::ByteBuf> = (info.listen_addresses.iter())
             .map(|addr| serde_bytes::ByteBuf::from(addr.to_vec()))
             .filter(|bytes| bytes.len() <= MAX_ADDR_BYTES)
             .take(MAX_ADDRS)
             .collect();
-        if !addrs.is_empty() {
+        if addrs.is_empty() {
+            unknown.push(*peer);
+        } else {
             peers.push(PeerHint { id: *peer, addrs });
         }
     }
-    if peers.is_empty() {
-        return Ok(());
+    for peers in peers.chunks(MAX_PEERS) {
+        let peers = peers.to_vec();
+        send(writer, &Message::Peers(Peers { peers })).await?;
     }
-    send(writer, &Message::Peers(Peers { peers })).await
+    Ok(unknown)
 }
 
 async fn send(writer: &mut PipeWriter, message: &Message) -> io::Result<()> {

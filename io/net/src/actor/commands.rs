@@ -38,6 +38,10 @@ pub(crate) enum Command {
         key: Vec<u8>,
         found: mpsc::Sender<FindEvent>,
     },
+    Listen {
+        key: Vec<u8>,
+        announced: mpsc::Sender<PeerId>,
+    },
     Ban {
         peer: PeerId,
         reply: oneshot::Sender<()>,
@@ -70,6 +74,7 @@ impl Actor {
             }
             Command::StopProviding { key } => self.stop_providing(&key),
             Command::Find { key, found } => self.find(key, found, Instant::now()),
+            Command::Listen { key, announced } => self.finds.listen(key, announced),
             Command::Ban { peer, reply } => {
                 self.ban(peer);
                 let _ = reply.send(());

@@ -12,9 +12,12 @@ use libp2p::{
     },
 };
 
+use tokio::time::Instant;
+
 use super::{Actor, commands::DialReply, peers::last_peer};
 use crate::{
     DialError, Path,
+    behaviour::NoPlace,
     transport::{self, HandshakeFailed},
 };
 
@@ -84,7 +87,7 @@ impl Actor {
             .extend_addresses_through_behaviour()
             .build();
         let id = options.connection_id();
-        match self.swarm.dial(options) {
+        match self.dial_own(options) {
             Ok(()) => {
                 self.dials.running.insert(
                     id,
@@ -126,9 +129,17 @@ impl Actor {
         last_peer(address).is_none() && self.swarm.listeners().any(|own| own == address)
     }
 
+    /// Begins a connection that somebody asked for, and makes room for it when there is none.
+    fn dial_own(&mut self, options: DialOpts) -> Result<(), swarm::DialError> {
+        self.make_room(Instant::now());
+        let places = &mut self.swarm.behaviour_mut().places;
+        places.announce_own(options.connection_id());
+        self.swarm.dial(options)
+    }
+
     fn dial_with(&mut self, options: DialOpts, expected: Option<PeerId>, reply: DialReply) {
         let id = options.connection_id();
-        match self.swarm.dial(options) {
+        match self.dial_own(options) {
             Ok(()) => {
                 self.dials.running.insert(id, Running { expected, reply });
             }
@@ -215,6 +226,9 @@ fn dial_error(error: swarm::DialError, expected: Option<PeerId>) -> DialError {
 fn denied(cause: &ConnectionDenied) -> DialError {
     if cause.downcast_ref::<block_list::Blocked>().is_some() {
         return DialError::Banned;
+    }
+    if let Some(none) = cause.downcast_ref::<NoPlace>() {
+        return DialError::Limit(none.to_string());
     }
     if let Some(exceeded) = cause.downcast_ref::<connection_limits::Exceeded>() {
         return DialError::Limit(exceeded.to_string());

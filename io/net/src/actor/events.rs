@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{Actor, peers::Identity};
 use crate::{
     NetEvent,
-    behaviour::{BehaviourEvent, KAD_PROTOCOL},
+    behaviour::{BehaviourEvent, DialBackEvent, KAD_PROTOCOL},
     bulk, transport,
 };
 
@@ -121,6 +121,12 @@ impl Actor {
                 result,
                 ..
             }) => self.on_probed(&tested_addr, server, result.is_ok()),
+            BehaviourEvent::DialBacks(DialBackEvent::Over { peer, connection })
+                if self.peers.can_spare(&peer, connection) =>
+            {
+                // It has served its purpose, and the peer is still connected without it.
+                self.swarm.close_connection(connection);
+            }
             BehaviourEvent::Upnp(event) => tracing::debug!(?event, "UPnP"),
             BehaviourEvent::Dcutr(event) => tracing::debug!(?event, "hole punching"),
             BehaviourEvent::RelayClient(event) => tracing::debug!(?event, "relay"),

@@ -34,6 +34,27 @@ pub(super) struct Finds {
     running: HashMap<QueryId, Find>,
     /// Searches that had nobody to ask.
     waiting: Vec<Find>,
+    /// Who wants to hear of peers that announce a key to this node.
+    listening: Vec<(Vec<u8>, mpsc::Sender<PeerId>)>,
+}
+
+impl Finds {
+    pub(super) fn listen(&mut self, key: Vec<u8>, announced: mpsc::Sender<PeerId>) {
+        self.listening
+            .retain(|(_, announced)| !announced.is_closed());
+        if self.listening.len() < MAX_FINDS {
+            self.listening.push((key, announced));
+        }
+    }
+
+    /// A peer announced a key.
+    pub(super) fn announced(&self, key: &RecordKey, peer: PeerId) {
+        let wanted = self.listening.iter();
+        for (_, announced) in wanted.filter(|(wanted, _)| wanted == key.as_ref()) {
+            // A full queue means that there are plenty to look at.
+            let _ = announced.try_send(peer);
+        }
+    }
 }
 
 #[derive(Debug)]

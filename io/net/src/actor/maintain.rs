@@ -5,7 +5,7 @@ use std::time::Duration;
 use libp2p::PeerId;
 use tokio::time::Instant;
 
-use super::Actor;
+use super::{Actor, peers::Peer};
 
 /// When this share of all connections is used, those that nobody needs are closed.
 const HIGH_WATER_PERCENT: usize = 85;
@@ -25,6 +25,7 @@ impl Actor {
         self.dials.sweep();
         self.sweep_finds(now);
         self.dial_lan(now);
+        self.swarm.behaviour_mut().dial_backs.sweep(now);
         self.let_go(now);
         if self.ticks.is_multiple_of(10) {
             self.reserve_circuits();
@@ -57,5 +58,31 @@ impl Actor {
             // Fails only when the peer has just gone by itself.
             let _ = self.swarm.disconnect_peer_id(peer);
         }
+    }
+
+    /// When all connections are in use, closes the one that can best be spared, so that the owner's
+    /// work gets its place.
+    pub(super) fn make_room(&mut self, now: Instant) {
+        if !self.swarm.behaviour().places.is_full() {
+            return;
+        }
+        self.peers.mark_used(&self.lanes, now);
+        // Those that others made go before the node's own, which may just have been made for
+        // something that is about to begin. Of equals, those idle for the shortest time go first,
+        // as above.
+        let spared = |(_, peer): &(&PeerId, &Peer)| {
+            peer.used < now && (peer.is_inbound() || peer.used + GRACE <= now)
+        };
+        let spare = self.peers.iter().filter(spared);
+        let spare = spare.max_by_key(|(_, peer)| (peer.is_inbound(), peer.used));
+        let Some((peer, connections)) = spare.map(|(id, peer)| (*id, peer.connections())) else {
+            return;
+        };
+        tracing::debug!(%peer, "closed to make room for a connection of the node's own");
+        for id in connections {
+            self.swarm.behaviour_mut().places.give_up(id);
+        }
+        // Fails only when the peer has just gone by itself.
+        let _ = self.swarm.disconnect_peer_id(peer);
     }
 }

@@ -114,6 +114,12 @@ impl Peers {
         Some((best.path, &best.address))
     }
 
+    /// Whether the peer can be reached as well without one of its connections.
+    pub(super) fn can_spare(&self, peer: &PeerId, id: ConnectionId) -> bool {
+        let best = self.map.get(peer).and_then(|peer| peer.connections.first());
+        best.is_some_and(|best| best.id != id)
+    }
+
     /// Notes a connection; returns true when it is the first with the peer, or goes a better way
     /// than those before.
     pub(super) fn connected(
@@ -221,6 +227,16 @@ impl Peer {
     /// Whether it told about itself.
     pub(super) fn is_introduced(&self) -> bool {
         self.agent.is_some()
+    }
+
+    /// Whether it made all of its connections itself.
+    pub(super) fn is_inbound(&self) -> bool {
+        self.connections.iter().all(|connection| connection.inbound)
+    }
+
+    /// Its connections.
+    pub(super) fn connections(&self) -> Vec<ConnectionId> {
+        self.connections.iter().map(|c| c.id).collect()
     }
 
     /// The addresses it says it can be reached at.

@@ -139,6 +139,9 @@ impl Records {
 impl Actor {
     /// A peer wants this node to keep a record.
     pub(super) fn on_record(&mut self, mut record: ProviderRecord) {
+        if !self.is_banned(&record.provider) {
+            self.finds.announced(&record.key, record.provider);
+        }
         let told = std::mem::take(&mut record.addresses);
         let scope = self
             .peers

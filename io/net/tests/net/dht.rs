@@ -62,6 +62,17 @@ async fn a_provider_is_found_through_a_third_node_quickly() {
 }
 
 #[tokio::test]
+async fn who_keeps_the_record_hears_of_it_at_once() {
+    let (a, b) = (node(1).await, node(2).await);
+    let mut heard = b.handle.announcements(KEY.to_vec()).await;
+    let mut other = b.handle.announcements(b"another key".to_vec()).await;
+    a.dials(&b).await;
+    a.handle.provide(KEY.to_vec()).await.unwrap();
+    assert_eq!(within(heard.recv()).await, Some(a.id()));
+    assert!(other.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn a_search_that_begins_before_anybody_is_known_waits_for_somebody() {
     let (a, b, c) = (node(1).await, node(2).await, node(3).await);
     a.dials(&c).await;

@@ -1,6 +1,8 @@
 //! Limits hold.
 
-use potluck_net::{DialError, NetHandle};
+use std::time::Duration;
+
+use potluck_net::{DialError, NetHandle, PeerInfo};
 use tokio::task::JoinSet;
 
 use crate::support::{Node, config, node, within};
@@ -30,10 +32,70 @@ async fn connections_stay_below_the_limit_under_many_dialers() {
     assert_eq!(most, 9);
     let out = node(41).await;
     server.dials(&out).await;
-    let full = node(42).await;
-    let refused = within(server.handle.dial(full.address("/tcp/"))).await;
-    assert!(matches!(refused, Err(DialError::Limit(_))), "{refused:?}");
     assert_eq!(server.handle.peers().await.len(), 10);
+    // All places are taken. A peer that came by itself and wants nothing gives up its own.
+    let late = node(42).await;
+    server.dials(&late).await;
+    let connected = until(&server, |peers| peers.len() == 10).await;
+    for own in [&out, &late] {
+        assert!(connected.iter().any(|info| info.peer == own.id()));
+    }
+}
+
+#[tokio::test]
+async fn what_the_owner_just_asked_for_is_not_closed_for_the_next() {
+    let mut limited = config(1);
+    limited.limits.max_connections = 2;
+    let server = Node::start(limited).await;
+    let others = [node(2).await, node(3).await, node(4).await];
+    server.dials(&others[0]).await;
+    server.dials(&others[1]).await;
+    let refused = within(server.handle.dial(others[2].address("/tcp/"))).await;
+    assert!(matches!(refused, Err(DialError::Limit(_))), "{refused:?}");
+    assert_eq!(server.handle.peers().await.len(), 2);
+}
+
+/// Peers that connect ask to be dialed back, to learn whether they can be reached.
+#[tokio::test]
+async fn dial_backs_leave_the_owners_places_free() {
+    let mut limited = config(100);
+    limited.limits.max_connections = 40;
+    let server = Node::start(limited).await;
+    let mut dialers = Vec::new();
+    for seed in 0..36 {
+        dialers.push(node(seed).await);
+    }
+    for dialer in &dialers {
+        dialer.dials(&server).await;
+    }
+    until(&server, |peers| {
+        peers.iter().any(|info| info.addresses.len() > 1)
+    })
+    .await;
+    let others = [node(41).await, node(42).await];
+    for other in &others {
+        server.dials(other).await;
+    }
+    // Who was dialed back stays connected, by the one connection that it had.
+    let left = until(&server, |peers| {
+        peers.iter().all(|info| info.addresses.len() == 1)
+    })
+    .await;
+    assert_eq!(left.len(), 38);
+}
+
+/// Looks at the peers of a node again and again until they are as they should be.
+async fn until(node: &Node, wanted: impl Fn(&[PeerInfo]) -> bool) -> Vec<PeerInfo> {
+    within(async {
+        loop {
+            let peers = node.handle.peers().await;
+            if wanted(&peers) {
+                return peers;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await
 }
 
 #[tokio::test]

@@ -5,10 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::errors::Fault;
+use crate::records::{JOURNAL_ENTRY, decode_journal, encode_journal_entry};
 use crate::sys;
 
-/// Bytes of an entry: a piece and a check that tells it from what is not one.
-const ENTRY: usize = 8;
 /// Longest journal that is read; a checkpoint cuts it long before.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -33,9 +32,8 @@ impl Journal {
         let found = file.metadata().map_err(io)?.len().min(MAX_BYTES);
         let mut bytes = vec![0; usize::try_from(found).unwrap_or(0)];
         sys::read_exact_at(&file, &mut bytes, 0).map_err(io)?;
-        let (entries, _) = bytes.as_chunks::<ENTRY>();
-        let pieces = entries.iter().filter_map(decode).collect();
-        let length = (entries.len() * ENTRY) as u64;
+        let pieces = decode_journal(&bytes);
+        let length = (bytes.len() / JOURNAL_ENTRY * JOURNAL_ENTRY) as u64;
         Ok((
             Self {
                 path: path.to_path_buf(),
@@ -52,7 +50,9 @@ impl Journal {
     }
 
     pub(super) fn append(&mut self, pieces: &[u32]) -> Result<(), Fault> {
-        let bytes: Vec<u8> = pieces.iter().flat_map(|piece| encode(*piece)).collect();
+        let bytes: Vec<u8> = (pieces.iter())
+            .flat_map(|piece| encode_journal_entry(*piece))
+            .collect();
         self.write(&bytes, self.length)?;
         self.length += bytes.len() as u64;
         Ok(())
@@ -78,24 +78,6 @@ impl Journal {
     }
 }
 
-fn encode(piece: u32) -> [u8; ENTRY] {
-    let mut entry = [0; ENTRY];
-    entry[..4].copy_from_slice(&piece.to_le_bytes());
-    entry[4..].copy_from_slice(&check(piece).to_le_bytes());
-    entry
-}
-
-fn decode(entry: &[u8; ENTRY]) -> Option<u32> {
-    let [a, b, c, d, e, f, g, h] = *entry;
-    let piece = u32::from_le_bytes([a, b, c, d]);
-    (u32::from_le_bytes([e, f, g, h]) == check(piece)).then_some(piece)
-}
-
-/// Never equal for an entry of zeros, as a hole in a file reads.
-const fn check(piece: u32) -> u32 {
-    !piece.rotate_left(7) ^ 0x5bd1_e995
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,11 +93,11 @@ mod tests {
         for end in 0..=bytes.len() {
             std::fs::write(&path, &bytes[..end]).unwrap();
             let (mut journal, found) = Journal::open(&path).unwrap();
-            assert_eq!(found, pieces[..end / ENTRY]);
+            assert_eq!(found, pieces[..end / JOURNAL_ENTRY]);
             journal.append(&[5]).unwrap();
             let (_, found) = Journal::open(&path).unwrap();
             assert_eq!(found.last(), Some(&5));
-            assert_eq!(found.len(), end / ENTRY + 1);
+            assert_eq!(found.len(), end / JOURNAL_ENTRY + 1);
         }
     }
 

@@ -1,10 +1,11 @@
-//! What the metadata database holds, byte for byte.
+//! What the metadata database and the journals of downloads hold, byte for byte.
 //!
-//! Each record begins with a version byte. Decoding is strict (nothing may be missing or trail) and
+//! Each record of the database begins with a version byte. Decoding is strict (nothing may be missing or trail) and
 //! bounded, and never panics: whatever stands in the file is a record or a [`RecordError`].
 
 mod blob;
 mod codec;
+mod journal;
 mod partial;
 mod peer;
 mod root;
@@ -12,6 +13,7 @@ mod root;
 pub use blob::{BlobRecord, FileRecord, Home, PlaceRecord, Stamp, TreePlace};
 pub use codec::RecordError;
 pub(crate) use codec::{Reader, Writer};
+pub use journal::{JOURNAL_ENTRY, decode_journal, encode_journal_entry};
 pub use partial::{PartialRecord, Purpose, Stage};
 pub use peer::PeerRecord;
 pub use root::{ProblemRecord, RootRecord};

@@ -39,8 +39,6 @@ pub(super) struct Walk {
     pub(super) files: Vec<Found>,
     /// Links and empty directories.
     pub(super) others: Vec<Entry>,
-    /// The data directory, which is never shared.
-    own: PathBuf,
     seen: u64,
 }
 
@@ -72,6 +70,12 @@ impl Walk {
             .filter(|path| path.file_name().is_some());
         let named = one.as_ref().map(|one| named.unwrap_or(one).as_path());
         let own = fs::canonicalize(&task.inner.dir).unwrap_or_else(|_| task.inner.dir.clone());
+        for path in &bases {
+            if own.starts_with(path) || path.starts_with(&own) {
+                let (path, own) = (path.clone(), own);
+                return Err(ShareError::OwnDirectory { path, own });
+            }
+        }
         let name = display_name(request, named);
         let strip = usize::from(one.is_none() || single);
         let (files, others) = (Vec::new(), Vec::new());
@@ -82,7 +86,6 @@ impl Walk {
             single,
             files,
             others,
-            own,
             seen: 0,
         };
         if single {
@@ -174,11 +177,6 @@ impl Walk {
         path: &Path,
         entry: Option<&EntryPath>,
     ) -> Result<(), ShareError> {
-        if path == self.own {
-            task.skips
-                .add(path.to_path_buf(), "the data directory of this node");
-            return Ok(());
-        }
         let before = self.files.len() + self.others.len();
         for name in self.names(task, path)? {
             self.child(task, base, path, entry, &name)?;

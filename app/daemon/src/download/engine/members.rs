@@ -1,7 +1,8 @@
 //! Which peers are sources: who is taken in, who is gone, who is banned.
 
 use super::{Engine, MAX_SOURCES, Work};
-use crate::download::sources::{Source, Verdict};
+use crate::download::find::Candidate;
+use crate::download::sources::{Source, Verdict, When};
 use crate::native;
 use crate::source::{CloseReason, Reporter};
 use potluck_api::GetEvent;
@@ -13,14 +14,18 @@ use tokio::sync::mpsc;
 
 impl Engine {
     /// Starts a source for a peer that may have the content.
-    pub(super) fn consider(&mut self, peer: PeerId) {
+    pub(super) fn consider(&mut self, Candidate { peer, why }: Candidate) {
         let unwanted = peer == self.ctx.net.peer_id()
             || self.sources.len() >= MAX_SOURCES
             || self.sources.values().any(|source| source.peer == peer)
-            || self.ctx.book.banned(&peer).is_some()
-            || !self.peers.may_ask(&peer, Instant::now());
+            || self.ctx.book.banned(&peer).is_some();
         if unwanted {
             return;
+        }
+        match self.peers.when(&peer, why, Instant::now()) {
+            When::Now => {}
+            When::After(pause) => return self.finder.introduce_later(peer, pause),
+            When::Later => return,
         }
         let id = SourceId(self.next_source);
         self.next_source += 1;
