@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use potluck_content::tree::Parent;
 use potluck_content::{Address, Manifest, PieceSet};
@@ -16,6 +17,10 @@ pub struct StoreOptions {
     pub open_files: usize,
     /// Most bytes that the node may own (copies in the data directory); `None` is no bound.
     pub quota_bytes: Option<u64>,
+    /// How long a file must have been left alone before its bytes, once found right, are served again
+    /// without being hashed. `None` is what the system needs for a change to show: 60 s, or more where
+    /// it is set to hold back writes for longer.
+    pub trust_after: Option<Duration>,
 }
 
 impl Default for StoreOptions {
@@ -24,6 +29,7 @@ impl Default for StoreOptions {
             cache_bytes: 8 * 1024 * 1024,
             open_files: 64,
             quota_bytes: None,
+            trust_after: None,
         }
     }
 }

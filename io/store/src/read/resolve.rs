@@ -9,6 +9,7 @@ use potluck_content::Hash;
 use potluck_content::tree::Geometry;
 
 use super::opened::{Bytes, OpenBlob};
+use super::trust::{Identity, Trust};
 use super::{Failure, Target, judge};
 use crate::db::DbError;
 use crate::errors::{Fault, ReadError};
@@ -240,16 +241,21 @@ impl Inner {
         }
         let file = sys::open_source(&path).map_err(|error| judge(error, &path))?;
         let metadata = file.metadata().map_err(|error| judge(error, &path))?;
-        let stamp = sys::facts_of(&metadata).stamp;
+        let facts = sys::facts_of(&metadata);
+        let (stamp, identity) = (facts.stamp, Identity::of(&facts));
         if stamp.size != record.size {
             return Err(Failure::Source(What::Changed));
         }
+        let all = self.blobs.is_hashed(hash, &identity);
+        let geometry = Geometry::new(record.size);
+        let trust = Trust::new(&file, geometry, self.blobs.min_age(), all);
         if candidate.place == PlaceRecord::Owned {
             return Ok(Bytes::File {
                 file,
                 path,
-                stamp,
+                identity,
                 touched: false,
+                trust,
             });
         }
         let known = candidate.file.filter(|known| known.hash == *hash);
@@ -279,8 +285,9 @@ impl Inner {
         Ok(Bytes::File {
             file,
             path,
-            stamp,
+            identity,
             touched,
+            trust,
         })
     }
 

@@ -11,6 +11,7 @@ use potluck_content::Hash;
 use crate::errors::{Fault, ShareError};
 use crate::hashing::{Control, HashFailure, Hashed, Source, hash_one, hash_parallel};
 use crate::open::Inner;
+use crate::read::Identity;
 use crate::records::{FileRecord, Stamp};
 use crate::sys;
 use crate::trees::NewTree;
@@ -69,6 +70,7 @@ pub(super) fn hash_file(
         };
         let file = sys::open_source(path).map_err(unreadable)?;
         let before = sys::facts_of(&file.metadata().map_err(unreadable)?);
+        let now = SystemTime::now();
         let settled = is_settled(&before.stamp);
         let size = before.stamp.size;
         let temporary = if copy && size > MAX_SMALL_COPY {
@@ -96,9 +98,10 @@ pub(super) fn hash_file(
             Err(HashFailure::Fault(fault)) => return Err(fault.into()),
         };
         let after = sys::facts_of(&file.metadata().map_err(unreadable)?);
-        if after.stamp != before.stamp {
+        if Identity::of(&after) != Identity::of(&before) {
             continue;
         }
+        inner.blobs.was_hashed(hash, Identity::of(&after), now);
         let copy = match temporary {
             Some((temporary, _)) => Some(NewCopy::File(temporary)),
             None if copy => Some(NewCopy::Small(small_copy(&file, size, &hash, path)?)),
