@@ -8,6 +8,8 @@ use std::time::Duration;
 use potluck_content::tree::Parent;
 use potluck_content::{Address, Manifest, PieceSet};
 
+use crate::buffer::Buffer;
+
 /// How a store is set up.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreOptions {
@@ -294,7 +296,7 @@ pub type PlacedParent = (u64, Parent);
 #[derive(Clone, Debug, Default)]
 pub struct SpanBuf {
     pub(crate) proof: Vec<u8>,
-    pub(crate) data: Vec<u8>,
+    pub(crate) data: Buffer,
     pub(crate) data_len: usize,
 }
 
@@ -314,13 +316,13 @@ impl SpanBuf {
     /// The bytes of the span.
     #[must_use]
     pub fn data(&self) -> &[u8] {
-        self.data.get(..self.data_len).unwrap_or_default()
+        self.data.get(self.data_len)
     }
 
     /// The proof and the bytes, for a sender that wants to own them.
     #[must_use]
-    pub fn into_parts(mut self) -> (Vec<u8>, Vec<u8>) {
-        self.data.truncate(self.data_len);
-        (self.proof, self.data)
+    pub fn into_parts(self) -> (Vec<u8>, Vec<u8>) {
+        let data = self.data().to_vec();
+        (self.proof, data)
     }
 }

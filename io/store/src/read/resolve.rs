@@ -11,6 +11,7 @@ use potluck_content::tree::Geometry;
 use super::opened::{Bytes, OpenBlob};
 use super::trust::{Identity, Trust};
 use super::{Failure, Target, judge};
+use crate::buffer::Buffer;
 use crate::db::DbError;
 use crate::errors::{Fault, ReadError};
 use crate::hashing::{Control, HashFailure, Source, hash_one};
@@ -193,7 +194,7 @@ impl Inner {
             size: record.size,
             copy: None,
         };
-        let hashed = hash_one(self, &source, &Control::default(), &mut Vec::new());
+        let hashed = hash_one(self, &source, &Control::default(), &mut Buffer::new());
         let hashed = hashed.map_err(|failure| match failure {
             HashFailure::Read(error) => judge(error, path),
             HashFailure::Fault(fault) => Failure::Fault(fault),
@@ -298,7 +299,7 @@ impl Inner {
         source: &Source<'_>,
         path: &std::path::Path,
     ) -> Result<(), Failure> {
-        match hash_one(self, source, &Control::default(), &mut Vec::new()) {
+        match hash_one(self, source, &Control::default(), &mut Buffer::new()) {
             Ok(hashed) if hashed.hash == *hash => Ok(()),
             Ok(_) => Err(Failure::Source(What::Changed)),
             Err(HashFailure::Read(error)) => Err(judge(error, path)),

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use potluck_content::Hash;
 
+use crate::buffer::Buffer;
 use crate::errors::{Fault, ShareError};
 use crate::hashing::{Control, HashFailure, Hashed, Source, hash_one, hash_parallel};
 use crate::open::Inner;
@@ -60,7 +61,7 @@ pub(super) fn hash_file(
     path: &Path,
     copy: bool,
     control: &Control,
-    buffer: &mut Vec<u8>,
+    buffer: &mut Buffer,
     mut parallel: Option<Parallel<'_>>,
 ) -> Result<Done, ShareError> {
     for _ in 0..ATTEMPTS {
