@@ -16,21 +16,16 @@ use tokio::sync::mpsc;
 /// Where verified bytes go. Called from async tasks through `block_in_place`.
 pub(crate) trait Sink: Send + Sync {
     /// Keeps whole groups of a blob, starting at `first_group`.
-    fn write(&self, blob: u32, first_group: u64, data: &[u8]) -> Result<(), SinkError>;
-    /// The same for groups that lie in several places, each with whole groups.
+    fn write(&self, blob: u32, first_group: u64, data: &[u8]) -> Result<(), SinkError> {
+        self.write_vectored(blob, first_group, &[IoSlice::new(data)])
+    }
+    /// As [`Self::write`], of bytes that lie in several places: parts in order, cut anywhere.
     fn write_vectored(
         &self,
         blob: u32,
         first_group: u64,
         parts: &[IoSlice<'_>],
-    ) -> Result<(), SinkError> {
-        let mut group = first_group;
-        for part in parts {
-            self.write(blob, group, part)?;
-            group += (part.len() as u64).div_ceil(GROUP_BYTES);
-        }
-        Ok(())
-    }
+    ) -> Result<(), SinkError>;
     /// Keeps parents of a blob's tree, by their offset in its outboard.
     fn write_parents(&self, blob: u32, parents: &[(u64, Parent)]) -> Result<(), SinkError>;
     /// All groups of these pieces were written.
@@ -249,7 +244,13 @@ impl MemorySink {
 }
 
 impl Sink for MemorySink {
-    fn write(&self, _blob: u32, first_group: u64, data: &[u8]) -> Result<(), SinkError> {
+    fn write_vectored(
+        &self,
+        _blob: u32,
+        first_group: u64,
+        parts: &[IoSlice<'_>],
+    ) -> Result<(), SinkError> {
+        let data: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
         let mut parts = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         for (offset, group) in (0..).zip(data.chunks(GROUP_LEN)) {
             parts.insert(first_group + offset, group.to_vec());

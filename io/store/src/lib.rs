@@ -13,6 +13,7 @@
 //! `trees/<2 hex>/<hash>.obao` (other trees), `blobs/<2 hex>/<hash>` (copies that the node owns),
 //! `partial/<id>/` (journals and trees of downloads), `tmp/` (emptied at each start).
 
+mod buffer;
 mod cache;
 mod db;
 mod errors;

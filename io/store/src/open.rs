@@ -58,7 +58,7 @@ impl Store {
         let inner = Inner {
             db,
             roots: RootCache::new(),
-            blobs: BlobCache::new(options.open_files),
+            blobs: BlobCache::new(options.open_files, options.trust_after),
             touches,
             running: RunningMap::default(),
             changing: Mutex::new(()),

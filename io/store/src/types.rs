@@ -3,9 +3,12 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use potluck_content::tree::Parent;
 use potluck_content::{Address, Manifest, PieceSet};
+
+use crate::buffer::Buffer;
 
 /// How a store is set up.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +19,10 @@ pub struct StoreOptions {
     pub open_files: usize,
     /// Most bytes that the node may own (copies in the data directory); `None` is no bound.
     pub quota_bytes: Option<u64>,
+    /// How long a file must have been left alone before its bytes, once found right, are served again
+    /// without being hashed. `None` is what the system needs for a change to show: 60 s, or more where
+    /// it is set to hold back writes for longer.
+    pub trust_after: Option<Duration>,
 }
 
 impl Default for StoreOptions {
@@ -24,6 +31,7 @@ impl Default for StoreOptions {
             cache_bytes: 8 * 1024 * 1024,
             open_files: 64,
             quota_bytes: None,
+            trust_after: None,
         }
     }
 }
@@ -298,7 +306,7 @@ pub type PlacedParent = (u64, Parent);
 #[derive(Clone, Debug, Default)]
 pub struct SpanBuf {
     pub(crate) proof: Vec<u8>,
-    pub(crate) data: Vec<u8>,
+    pub(crate) data: Buffer,
     pub(crate) data_len: usize,
 }
 
@@ -318,13 +326,13 @@ impl SpanBuf {
     /// The bytes of the span.
     #[must_use]
     pub fn data(&self) -> &[u8] {
-        self.data.get(..self.data_len).unwrap_or_default()
+        self.data.get(self.data_len)
     }
 
     /// The proof and the bytes, for a sender that wants to own them.
     #[must_use]
-    pub fn into_parts(mut self) -> (Vec<u8>, Vec<u8>) {
-        self.data.truncate(self.data_len);
-        (self.proof, self.data)
+    pub fn into_parts(self) -> (Vec<u8>, Vec<u8>) {
+        let data = self.data().to_vec();
+        (self.proof, data)
     }
 }

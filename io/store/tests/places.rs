@@ -4,7 +4,7 @@
 mod common;
 
 use std::fs;
-use std::io::IoSliceMut;
+use std::io::{IoSlice, IoSliceMut};
 
 use common::*;
 use potluck_store::{ReadError, SpanBuf};
@@ -126,4 +126,42 @@ fn wrong_bytes_are_an_error_in_places_too() {
     let mut place = [IoSliceMut::new(&mut bytes)];
     let read = store.read_span_into(&hash, 2..3, &mut Vec::new(), &mut place);
     assert!(matches!(read, Err(ReadError::Changed { .. })));
+}
+
+#[test]
+fn bytes_in_records_are_written_as_they_lie() {
+    let dir = tempdir().unwrap();
+    let from = open(&dir.path().join("from"));
+    let path = dir.path().join("file");
+    let whole = bytes(8, 100 * GROUP + 3);
+    put(&path, &whole);
+    let address = share(&from, &path).root.address;
+    let to = open(&dir.path().join("to"));
+    let dest = dir.path().join("out");
+    let download = to.begin(spec(&from, address, &dest)).unwrap();
+    let layout = std::sync::Arc::clone(download.layout());
+    let mut buffer = SpanBuf::new();
+    for number in missing(&download).iter() {
+        let groups = layout.piece(number).groups;
+        from.read_span(&address.hash, groups.clone(), &mut buffer)
+            .unwrap();
+        let geometry = layout.geometry(0);
+        let verified =
+            potluck_content::tree::check(&address.hash, geometry, groups.clone(), buffer.proof())
+                .unwrap();
+        download.write_parents(0, verified.parents()).unwrap();
+        let (first, rest) = buffer.data().split_at(1000.min(buffer.data().len()));
+        let parts = std::iter::once(first).chain(rest.chunks(GROUP - 7));
+        let parts: Vec<IoSlice<'_>> = parts.map(IoSlice::new).collect();
+        // Groups that are not whole are refused, however they lie.
+        if number == 0 {
+            let cut = download.write_vectored(0, groups.start, &parts[..parts.len() - 1]);
+            assert!(matches!(cut, Err(potluck_store::WriteError::BadRange)));
+        }
+        download.write_vectored(0, groups.start, &parts).unwrap();
+        download.complete(&[number]).unwrap();
+    }
+    download.finish(true, 9).unwrap();
+    assert!(fs::read(&dest).unwrap() == whole);
+    read_all(&to, &address.hash, whole.len() as u64, 16).unwrap();
 }

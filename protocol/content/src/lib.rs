@@ -6,6 +6,7 @@
 //! the pieces that nodes announce and ask for. Everything here is pure: no files, sockets or clocks.
 
 mod address;
+pub mod foreign;
 mod hash;
 mod layout;
 mod link;

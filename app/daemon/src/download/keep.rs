@@ -7,14 +7,18 @@ use crate::swarms::Update;
 use potluck_content::tree::Parent;
 use potluck_content::{Address, PieceSet};
 use potluck_store::{Download, WriteError};
+use std::io::IoSlice;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
-/// A checkpoint is made when this much time has passed, or this many bytes came, since the last.
+/// A checkpoint is made when this much time has passed, or this many bytes came, since the last. It
+/// waits for the disk beside the transfer, so that not much is left to wait for at the end: a system
+/// that is not asked begins to write back only after many seconds.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
-const CHECKPOINT_BYTES: u64 = 256 * 1024 * 1024;
+const CHECKPOINT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The store as a sink.
 pub(super) struct StoreSink(pub(super) Arc<Download>);
@@ -29,8 +33,15 @@ fn sink_error(error: WriteError) -> SinkError {
 }
 
 impl Sink for StoreSink {
-    fn write(&self, blob: u32, first_group: u64, data: &[u8]) -> Result<(), SinkError> {
-        self.0.write(blob, first_group, data).map_err(sink_error)
+    fn write_vectored(
+        &self,
+        blob: u32,
+        first_group: u64,
+        parts: &[IoSlice<'_>],
+    ) -> Result<(), SinkError> {
+        self.0
+            .write_vectored(blob, first_group, parts)
+            .map_err(sink_error)
     }
 
     fn write_parents(&self, blob: u32, parents: &[(u64, Parent)]) -> Result<(), SinkError> {
@@ -49,7 +60,7 @@ pub(super) struct Keeper {
     download: Arc<Download>,
     serve: bool,
     announced: bool,
-    unsynced: u64,
+    unsynced: Arc<AtomicU64>,
     last: Instant,
     running: Option<JoinHandle<Result<(), WriteError>>>,
 }
@@ -67,7 +78,7 @@ impl Keeper {
             download: Arc::clone(download),
             serve,
             announced: false,
-            unsynced: 0,
+            unsynced: Arc::default(),
             last: Instant::now(),
             running: None,
         }
@@ -82,7 +93,8 @@ impl Keeper {
 
     /// A piece was verified and written.
     pub(super) fn kept(&mut self, piece: u32, bytes: u64) {
-        self.unsynced += bytes;
+        self.unsynced.fetch_add(bytes, Ordering::Relaxed);
+        self.begin_checkpoint_if_due();
         self.tell(piece..piece + 1);
     }
 
@@ -102,14 +114,27 @@ impl Keeper {
         if let Some(running) = self.running.take_if(|running| running.is_finished()) {
             running.await.unwrap_or(Ok(()))?;
         }
-        let due = self.last.elapsed() >= CHECKPOINT_EVERY || self.unsynced >= CHECKPOINT_BYTES;
-        if due && self.unsynced > 0 && self.running.is_none() {
-            self.last = Instant::now();
-            self.unsynced = 0;
-            let download = Arc::clone(&self.download);
-            self.running = Some(tokio::task::spawn_blocking(move || download.checkpoint()));
-        }
+        self.begin_checkpoint_if_due();
         Ok(())
+    }
+
+    fn begin_checkpoint_if_due(&mut self) {
+        let waiting = self.unsynced.load(Ordering::Relaxed);
+        let due = self.last.elapsed() >= CHECKPOINT_EVERY || waiting >= CHECKPOINT_BYTES;
+        if due && waiting > 0 && self.running.is_none() {
+            self.last = Instant::now();
+            let (download, unsynced) = (Arc::clone(&self.download), Arc::clone(&self.unsynced));
+            self.running = Some(tokio::task::spawn_blocking(move || {
+                // What came meanwhile follows at once if it is much.
+                loop {
+                    unsynced.store(0, Ordering::Relaxed);
+                    download.checkpoint()?;
+                    if unsynced.load(Ordering::Relaxed) < CHECKPOINT_BYTES {
+                        return Ok(());
+                    }
+                }
+            }));
+        }
     }
 
     /// Waits for a running checkpoint and makes a last one.

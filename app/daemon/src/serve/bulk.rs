@@ -5,7 +5,7 @@ use crate::frames::{breach, malformed, read_frame};
 use crate::swarms::Update;
 use crate::upload_gate::Turn;
 use potluck_content::tree::Geometry;
-use potluck_content::{Address, PieceLayout};
+use potluck_content::{Address, Hash, PieceLayout};
 use potluck_identity::PeerId;
 use potluck_net::{Pipe, PipeReader, PipeWriter};
 use potluck_store::ReadError;
@@ -26,6 +26,8 @@ const MAX_WAITING: usize = 128;
 const MAX_WAITING_ITEMS: usize = 4096;
 /// Bytes of one item; what is read for it is kept in memory until it is sent.
 const MAX_ITEM_BYTES: u64 = 4 * 1024 * 1024;
+/// Blobs that are hashed again when a peer cuts the lane: what is on its way fits in them.
+const MAX_RECENT: usize = 64;
 /// A lane on which nothing was asked for this long holds no buffers.
 const IDLE: Duration = Duration::from_millis(500);
 /// Bytes written before a limiter is asked again, or before it is noticed that the peer is slow.
@@ -100,6 +102,7 @@ pub(super) async fn serve(ctx: &Arc<Context>, pipe: Pipe) {
         proof: Vec::new(),
         layout: None,
         fast: false,
+        recent: VecDeque::new(),
     };
     let ended = tokio::select! {
         ended = read_requests(pipe.reader, &queue) => match ended {
@@ -113,6 +116,10 @@ pub(super) async fn serve(ctx: &Arc<Context>, pipe: Pipe) {
             ctx.ban(peer, what);
         }
         tracing::debug!(%peer, %error, "a lane ended");
+        // It may have refused what it got: then the next reader's bytes are hashed, and the owner told.
+        for hash in &server.recent {
+            ctx.store.doubt(hash);
+        }
     }
 }
 
@@ -157,6 +164,8 @@ struct Server<'a> {
     layout: Option<(Address, Arc<PieceLayout>)>,
     /// The peer took the last step at once.
     fast: bool,
+    /// The blobs that were served last.
+    recent: VecDeque<Hash>,
 }
 
 impl Server<'_> {
@@ -228,6 +237,12 @@ impl Server<'_> {
         // A root that is shared opens no door to blobs of others.
         if item.hash != request.root.hash && layout.find_blob(&item.hash).is_none() {
             return Status::NotHave;
+        }
+        if self.recent.back() != Some(&item.hash) {
+            self.recent.push_back(item.hash);
+            if self.recent.len() > MAX_RECENT {
+                self.recent.pop_front();
+            }
         }
         let read = block_in_place(|| self.read_now(request.id, index, item));
         match read {

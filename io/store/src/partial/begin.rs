@@ -1,5 +1,6 @@
 //! Beginning a download, or going on with one.
 
+use std::io::IoSlice;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -278,7 +279,7 @@ fn take_head(running: &Running, verified: &VerifiedSpan, data: &[u8]) -> Result<
     let keep = || -> Result<(), WriteError> {
         running.write_parents(0, verified.parents())?;
         if running.described.layout.pieces() == 1 && verified.geometry().groups() == 1 {
-            running.write(0, 0, data)?;
+            running.write(0, 0, &[IoSlice::new(data)])?;
             running.complete(&[0])?;
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::running::{Running, lock};
 use crate::errors::{Fault, WriteError};
+use crate::records::PartialRecord;
 use crate::tables;
 
 /// Files that are synced one by one; for more, the whole file system is.
@@ -44,18 +45,18 @@ impl Running {
         if lock(&self.state).ended {
             return Err(WriteError::Ended);
         }
-        self.checkpoint_locked()
+        self.checkpoint_locked(None)
             .map_err(|fault| self.refused(fault))
     }
 
-    /// Takes a checkpoint while `syncing` is held.
-    pub(super) fn checkpoint_locked(&self) -> Result<(), Fault> {
+    /// Takes a checkpoint while `syncing` is held, and puts a record with it.
+    pub(super) fn checkpoint_locked(&self, record: Option<&PartialRecord>) -> Result<(), Fault> {
         let (have, upto) = {
             let journal = lock(&self.journal);
             let state = lock(&self.state);
             (state.have.clone(), journal.length())
         };
-        if upto == 0 {
+        if upto == 0 && record.is_none() {
             return Ok(());
         }
         // Whatever a piece in `have` needed was noted as dirty before the piece was.
@@ -66,6 +67,10 @@ impl Running {
             transaction
                 .open_table(tables::BITMAPS)?
                 .insert(&key, bytes.as_slice())?;
+            if let Some(record) = record {
+                let mut partials = transaction.open_table(tables::PARTIALS)?;
+                partials.insert(&key, record.encode().as_slice())?;
+            }
             Ok(())
         })?;
         lock(&self.journal).cut(upto)

@@ -59,9 +59,7 @@ impl Running {
             }
             self.shape(record)?;
             *lock(&self.dirty) = Dirty::all();
-            self.sync_written()?;
-            self.checkpoint_locked()?;
-            self.inner.put_partial_record(&self.address, &finishing)?;
+            self.checkpoint_locked(Some(&finishing))?;
             self.parts.close();
             if let Err(error) = self.rename() {
                 self.inner.put_partial_record(&self.address, record)?;

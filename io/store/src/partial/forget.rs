@@ -1,14 +1,19 @@
 //! Deleting partial downloads.
 
 use potluck_content::Address;
+use redb::WriteTransaction;
 
 use super::place::remove_part;
 use super::running::lock;
+use crate::db::DbError;
 use crate::errors::Fault;
 use crate::open::Inner;
 use crate::records::{PartialRecord, Purpose};
 use crate::roots::{Dropped, delete_files};
 use crate::tables;
+
+/// Something to record.
+pub(super) type Record<'a> = &'a dyn Fn(&WriteTransaction) -> Result<(), DbError>;
 
 impl Inner {
     /// Forgets what was fetched of a download whose part is gone.
@@ -52,7 +57,18 @@ impl Inner {
         record: &PartialRecord,
     ) -> Result<(), Fault> {
         let _changing = lock(&self.changing);
+        self.forget_partial_and(address, record, &|_| Ok(()))
+    }
+
+    /// As [`Self::forget_partial`], while `changing` is held; `and` is done in the same transaction.
+    pub(super) fn forget_partial_and(
+        &self,
+        address: &Address,
+        record: &PartialRecord,
+        and: Record<'_>,
+    ) -> Result<(), Fault> {
         let dropped = self.db.write(|transaction| {
+            and(transaction)?;
             let mut dropped = Dropped::default();
             let key = tables::address_key(address);
             transaction.open_table(tables::PARTIALS)?.remove(&key)?;

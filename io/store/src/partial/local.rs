@@ -1,5 +1,7 @@
 //! Taking from other roots of the store what need not be fetched.
 
+use std::io::IoSlice;
+
 use potluck_content::tree::check;
 use potluck_content::{GROUP_BYTES, Hash, Piece, PieceSet};
 
@@ -77,8 +79,13 @@ impl Running {
             let Ok(verified) = check(hash, geometry, span.clone(), buffer.proof()) else {
                 return Ok(false);
             };
+            // What is served may have been found right earlier; what is kept is checked now.
+            if verified.check_groups(first, buffer.data()).is_err() {
+                self.inner.blobs.doubt(hash);
+                return Ok(false);
+            }
             self.write_parents(piece.blob, verified.parents())?;
-            self.write(piece.blob, first, buffer.data())?;
+            self.write(piece.blob, first, &[IoSlice::new(buffer.data())])?;
             first = span.end;
         }
         Ok(true)

@@ -30,6 +30,7 @@ mod shape;
 mod trees;
 mod write;
 
+use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -103,7 +104,17 @@ impl Download {
 
     /// Writes whole groups of a blob that were verified; the blob's last group may be short.
     pub fn write(&self, blob: u32, first_group: u64, data: &[u8]) -> Result<(), WriteError> {
-        self.running.write(blob, first_group, data)
+        self.running.write(blob, first_group, &[IoSlice::new(data)])
+    }
+
+    /// As [`Self::write`], of bytes that lie in several places: parts in order, cut anywhere.
+    pub fn write_vectored(
+        &self,
+        blob: u32,
+        first_group: u64,
+        parts: &[IoSlice<'_>],
+    ) -> Result<(), WriteError> {
+        self.running.write(blob, first_group, parts)
     }
 
     /// Keeps parents of a blob's tree that were verified, so that the bytes can be checked again and

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
-use potluck_content::{EntryPath, Manifest, Node, PieceLayout, PieceSet};
+use potluck_content::{Entry, EntryPath, Manifest, Node, PieceLayout, PieceSet};
 
 use super::repair::Damaged;
 use crate::errors::Fault;
-use crate::sys::Dir;
+use crate::sys::{Dir, EntryKind};
 
 /// Files, and as many directories, that stay open.
 const OPEN: NonZeroUsize = match NonZeroUsize::new(32) {
@@ -108,6 +108,48 @@ impl Parts {
             .map(|found| found.map(|(file, _)| file))
     }
 
+    /// Bytes of a blob's file, without opening it when it is one of many. `None` when no file is there.
+    pub(super) fn length(&self, blob: u32) -> Result<Option<u64>, Fault> {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if !cache.files.contains(&blob)
+            && let Targets::Folder { .. } = &self.targets
+        {
+            let Some(entry) = self.entry(blob) else {
+                return Ok(None);
+            };
+            let Some(dir) = self.dir_in(&mut cache, entry.path.parent().as_ref(), false)? else {
+                return Ok(None);
+            };
+            let facts = dir.facts(OsStr::new(entry.path.file_name()));
+            let io = |error| Fault::io("read", &self.path.join(entry.path.as_str()), error);
+            let file = facts
+                .map_err(io)?
+                .filter(|facts| facts.kind == EntryKind::File);
+            return Ok(file.map(|facts| facts.stamp.size));
+        }
+        drop(cache);
+        let Some(file) = self.open(blob)? else {
+            return Ok(None);
+        };
+        let metadata = file.metadata();
+        let metadata = metadata.map_err(|error| Fault::io("read", &self.path, error))?;
+        Ok(Some(metadata.len()))
+    }
+
+    /// The entry of a folder that a blob is written to.
+    fn entry(&self, blob: u32) -> Option<&Entry> {
+        let Targets::Folder {
+            manifest,
+            first_entry,
+            ..
+        } = &self.targets
+        else {
+            return None;
+        };
+        let entry = first_entry.get(usize::try_from(blob).ok()?)?;
+        manifest.entries().get(usize::try_from(*entry).ok()?)
+    }
+
     /// Opens a blob's file, creating it if need be. Whether it was created.
     pub(super) fn create(&self, blob: u32) -> Result<(Arc<File>, bool), Fault> {
         let found = self.find(blob, true)?;
@@ -121,16 +163,8 @@ impl Parts {
         }
         let found = match &self.targets {
             Targets::Single { part } => open_in(part, OsStr::new(DATA), false, create, &self.path)?,
-            Targets::Folder {
-                manifest,
-                first_entry,
-                ..
-            } => {
-                let entry = usize::try_from(blob)
-                    .ok()
-                    .and_then(|blob| first_entry.get(blob));
-                let entry = entry.and_then(|entry| usize::try_from(*entry).ok());
-                let Some(entry) = entry.and_then(|entry| manifest.entries().get(entry)) else {
+            Targets::Folder { .. } => {
+                let Some(entry) = self.entry(blob) else {
                     return Ok(None);
                 };
                 let executable = matches!(
@@ -272,16 +306,19 @@ fn open_in(
     create: bool,
     path: &Path,
 ) -> Result<Option<(File, bool)>, Fault> {
+    if create {
+        // Most files that are asked for to be written are new.
+        match dir.create_file(name, executable) {
+            Ok(created) => return Ok(Some((created, true))),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Fault::io("create", path, error));
+            }
+            Err(_) => {}
+        }
+    }
     match dir.open_file(name, true) {
         Ok(file) => Ok(Some((file, false))),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Fault::io("open", path, error))
-        }
-        Err(_) if !create => Ok(None),
-        Err(_) => {
-            let created = dir.create_file(name, executable);
-            let created = created.map_err(|error| Fault::io("create", path, error))?;
-            Ok(Some((created, true)))
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !create => Ok(None),
+        Err(error) => Err(Fault::io("open", path, error)),
     }
 }

@@ -38,7 +38,7 @@ impl Running {
             )?;
         }
         self.sync_written()?;
-        self.checkpoint_locked()?;
+        self.checkpoint_locked(None)?;
         let mut files = Vec::new();
         let mut smalls = Vec::new();
         for (blob, staged) in staged {

@@ -8,6 +8,7 @@ use potluck_content::{Address, Node, PieceSet};
 use redb::WriteTransaction;
 
 use super::begin::wanted;
+use super::forget::Record;
 use super::place::remove_part;
 use super::running::lock;
 use super::trees::PartialTrees;
@@ -52,15 +53,19 @@ impl Settling<'_> {
     /// Records the root as held, when `serve`, and forgets that it was partial. May be done again
     /// after a crash.
     pub(super) fn settle(&self, serve: bool) -> Result<(), Fault> {
+        let forget = |record: Record<'_>| {
+            self.inner
+                .forget_partial_and(self.address, self.record, record)
+        };
+        let changing = lock(&self.inner.changing);
         if serve {
-            let _changing = lock(&self.inner.changing);
             let trees = self.keep_trees()?;
             let files = self.files()?;
-            self.inner
-                .db
-                .write(|transaction| self.record_all(transaction, &trees, &files))?;
+            forget(&|transaction| self.record_all(transaction, &trees, &files))?;
+        } else {
+            forget(&|_| Ok(()))?;
         }
-        self.inner.forget_partial(self.address, self.record)?;
+        drop(changing);
         if let Err(error) = remove_part(&self.record.part) {
             // All is recorded; what is left is empty.
             tracing::warn!(%error, "cannot remove an empty part");
@@ -115,6 +120,11 @@ impl Settling<'_> {
 
     fn copy_tree(&self, blob: u32, path: &Path) -> Result<(), Fault> {
         let temporary = self.inner.temporary();
+        let alone = self.described.layout.blobs().len() == 1;
+        if alone && std::fs::hard_link(&self.trees.path, &temporary).is_ok() {
+            // What a download has of its only blob's tree is that tree.
+            return self.inner.put_in_place(&temporary, path, false);
+        }
         let io = |error| Fault::io("write", &temporary, error);
         let to = File::options()
             .write(true)

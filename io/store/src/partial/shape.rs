@@ -104,15 +104,7 @@ impl Running {
 
     /// Checks that a written file still has its size. If not, its pieces are wanted again.
     pub(super) fn check_file(&self, blob: u32, size: u64, path: &Path) -> Result<(), FinishError> {
-        let length = match self.parts.open(blob)? {
-            Some(file) => Some(
-                file.metadata()
-                    .map_err(|error| Fault::io("read", path, error))?
-                    .len(),
-            ),
-            None => None,
-        };
-        if length == Some(size) {
+        if self.parts.length(blob)? == Some(size) {
             return Ok(());
         }
         lock(&self.state)

@@ -1,5 +1,6 @@
 //! Keeping verified bytes as they come.
 
+use std::io::IoSlice;
 use std::ops::Range;
 use std::sync::PoisonError;
 
@@ -12,14 +13,21 @@ use crate::sys;
 use crate::types::PlacedParent;
 
 impl Running {
-    pub(super) fn write(&self, blob: u32, first_group: u64, data: &[u8]) -> Result<(), WriteError> {
+    /// Writes whole groups, whose bytes are those of `parts` in order, cut anywhere.
+    pub(super) fn write(
+        &self,
+        blob: u32,
+        first_group: u64,
+        parts: &[IoSlice<'_>],
+    ) -> Result<(), WriteError> {
         let _writing = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         self.check_open()?;
         let geometry = self.geometry(blob)?;
-        let Some(groups) = whole_groups(geometry, first_group, data.len() as u64) else {
+        let length = parts.iter().map(|part| part.len() as u64).sum();
+        let Some(groups) = whole_groups(geometry, first_group, length) else {
             return Err(WriteError::BadRange);
         };
-        if data.is_empty() || self.has_all(blob, &groups) {
+        if length == 0 || self.has_all(blob, &groups) {
             // What is here was verified; writing it again could only do harm.
             return Ok(());
         }
@@ -27,7 +35,8 @@ impl Running {
             .parts
             .create(blob)
             .map_err(|fault| self.refused(fault))?;
-        let written = sys::write_all_at(&file, data, geometry.group_offset(first_group));
+        let offset = geometry.group_offset(first_group);
+        let written = sys::write_all_vectored_at(&file, parts, offset);
         lock(&self.dirty).add(blob, created);
         written.map_err(|error| self.refused(Fault::io("write", &self.part_path, error)))
     }

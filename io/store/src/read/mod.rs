@@ -1,14 +1,15 @@
 //! Reading verified spans: of files in place, of copies, of running downloads.
 //!
-//! Every span is checked against the blob's hash right after it was read, so wrong bytes never leave,
-//! whatever happened to the file. The stamps of files are compared as well, since they tell sooner
-//! and cheaper that a file was changed, and what to tell its owner.
+//! A span is checked against the blob's hash right after it was read, unless it was found right
+//! before and the file shows no change since (see [`trust`]). The stamps of files tell sooner and
+//! cheaper that a file was changed, and what to tell its owner.
 
 mod cache;
 mod opened;
 mod resolve;
 mod target;
 mod touches;
+mod trust;
 
 use std::io::{self, IoSliceMut};
 use std::ops::Range;
@@ -19,6 +20,7 @@ pub(crate) use cache::BlobCache;
 pub(crate) use opened::read_checked;
 pub(crate) use target::Target;
 pub(crate) use touches::Touches;
+pub(crate) use trust::Identity;
 
 use crate::MAX_SPAN_BYTES;
 use crate::errors::{Fault, ReadError};
@@ -40,7 +42,8 @@ pub(crate) enum Failure {
 }
 
 impl Store {
-    /// Reads groups of a blob with their proof. What is delivered was checked against the hash.
+    /// Reads groups of a blob with their proof. What is delivered was checked against the hash: now, or
+    /// earlier by this process if the file shows no change since.
     ///
     /// When a file turns out to have been changed, that is recorded as a problem of its root; another
     /// file with the same bytes is used where there is one.
@@ -66,6 +69,12 @@ impl Store {
     ) -> Result<(), ReadError> {
         let mut target = Target::Places { proof, data };
         self.inner.read(hash, &span, &mut target)
+    }
+
+    /// Hashes what is read of a blob next, and does not rely on having found it right before: for a
+    /// blob of which a peer refused bytes.
+    pub fn doubt(&self, hash: &Hash) {
+        self.inner.blobs.doubt(hash);
     }
 
     /// Whether the store holds a blob (not counting running downloads).

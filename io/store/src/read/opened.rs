@@ -4,13 +4,14 @@ use std::fs::{self, File};
 use std::io::IoSliceMut;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use potluck_content::tree::{Geometry, check, prove_into};
 use potluck_content::{GROUP_BYTES, Hash};
 
+use super::trust::{Identity, Trust};
 use super::{Failure, Target, judge};
 use crate::MAX_SPAN_BYTES;
-use crate::records::Stamp;
 use crate::sys::{self, EntryKind};
 use crate::trees::{Tree, TreeReader};
 use crate::types::What;
@@ -33,9 +34,10 @@ pub(super) enum Bytes {
         file: File,
         path: PathBuf,
         /// How the file looked when it was opened.
-        stamp: Stamp,
+        identity: Identity,
         /// It looked otherwise when it was hashed.
         touched: bool,
+        trust: Trust,
     },
 }
 
@@ -70,35 +72,55 @@ impl OpenBlob {
                 },
                 out,
             ),
-            Bytes::File {
-                file,
-                path,
-                stamp,
-                touched,
-            } => {
-                let metadata = fs::symlink_metadata(path).map_err(|error| judge(error, path))?;
-                let now = sys::facts_of(&metadata);
-                if now.kind != EntryKind::File || now.stamp != *stamp {
-                    return Err(Failure::Stale);
-                }
-                let read = read_checked(
-                    hash,
-                    self.geometry,
-                    span,
-                    &self.tree.reader(),
-                    &mut |places, offset| {
-                        let read = sys::read_exact_vectored_at(file, places, offset);
-                        read.map_err(|error| judge(error, path))
-                    },
-                    out,
-                );
-                match read {
-                    Err(Failure::Source(What::Corrupt)) if *touched => {
-                        Err(Failure::Source(What::Changed))
-                    }
-                    other => other,
-                }
+            Bytes::File { .. } => self.read_file(hash, span, out),
+        }
+    }
+
+    fn read_file(
+        &self,
+        hash: &Hash,
+        span: &Range<u64>,
+        out: &mut Target<'_, '_>,
+    ) -> Result<(), Failure> {
+        let Bytes::File {
+            file,
+            path,
+            identity,
+            touched,
+            trust,
+        } = &self.bytes
+        else {
+            return Err(Failure::Stale);
+        };
+        let looks_the_same = || -> Result<bool, Failure> {
+            let metadata = fs::symlink_metadata(path).map_err(|error| judge(error, path))?;
+            let now = sys::facts_of(&metadata);
+            Ok(now.kind == EntryKind::File && Identity::of(&now) == *identity)
+        };
+        if !looks_the_same()? {
+            return Err(Failure::Stale);
+        }
+        let now = SystemTime::now();
+        let trusted = trust.covers(span);
+        let read = read_span(
+            hash,
+            self.geometry,
+            span,
+            &self.tree.reader(),
+            &mut |places, offset| {
+                let read = sys::read_exact_vectored_at(file, places, offset);
+                read.map_err(|error| judge(error, path))
+            },
+            &mut || trusted && looks_the_same().unwrap_or(false),
+            out,
+        );
+        match read {
+            Err(Failure::Source(What::Corrupt)) if *touched => Err(Failure::Source(What::Changed)),
+            Ok(false) if looks_the_same().unwrap_or(false) => {
+                trust.found_right(span, identity, now);
+                Ok(())
             }
+            other => other.map(|_| ()),
         }
     }
 }
@@ -115,18 +137,38 @@ pub(crate) fn read_checked(
     read: &mut ReadAt<'_>,
     out: &mut Target<'_, '_>,
 ) -> Result<(), Failure> {
+    read_span(hash, geometry, span, tree, read, &mut || false, out).map(|_| ())
+}
+
+/// Reads a span and its proof, and checks the proof. The bytes are checked unless `is_known`, asked
+/// after they were read, says that they need not be. Gives that answer.
+fn read_span(
+    hash: &Hash,
+    geometry: Geometry,
+    span: &Range<u64>,
+    tree: &TreeReader<'_>,
+    read: &mut ReadAt<'_>,
+    is_known: &mut dyn FnMut() -> bool,
+    out: &mut Target<'_, '_>,
+) -> Result<bool, Failure> {
     if !geometry.contains(span) || span.end - span.start > MAX_SPAN_BYTES / GROUP_BYTES {
         return Err(Failure::BadSpan);
     }
     let proof = out.proof();
     prove_into(geometry, tree, span.clone(), proof).map_err(|_| Failure::Tree)?;
     let length = usize::try_from(geometry.span_len(span.clone())).map_err(|_| Failure::BadSpan)?;
+    let mut known = false;
     out.fill(length, |proof, places| {
         let verified = check(hash, geometry, span.clone(), proof).map_err(|_| Failure::Tree)?;
         read(places, geometry.group_offset(span.start))?;
+        known = is_known();
+        if known {
+            return Ok(());
+        }
         let parts = places.iter().map(|place| &**place);
         verified
             .check_parts(span.start, parts)
             .map_err(|_| Failure::Source(What::Corrupt))
-    })
+    })?;
+    Ok(known)
 }

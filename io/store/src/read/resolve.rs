@@ -9,7 +9,9 @@ use potluck_content::Hash;
 use potluck_content::tree::Geometry;
 
 use super::opened::{Bytes, OpenBlob};
+use super::trust::{Identity, Trust};
 use super::{Failure, Target, judge};
+use crate::buffer::Buffer;
 use crate::db::DbError;
 use crate::errors::{Fault, ReadError};
 use crate::hashing::{Control, HashFailure, Source, hash_one};
@@ -192,7 +194,7 @@ impl Inner {
             size: record.size,
             copy: None,
         };
-        let hashed = hash_one(self, &source, &Control::default(), &mut Vec::new());
+        let hashed = hash_one(self, &source, &Control::default(), &mut Buffer::new());
         let hashed = hashed.map_err(|failure| match failure {
             HashFailure::Read(error) => judge(error, path),
             HashFailure::Fault(fault) => Failure::Fault(fault),
@@ -240,16 +242,21 @@ impl Inner {
         }
         let file = sys::open_source(&path).map_err(|error| judge(error, &path))?;
         let metadata = file.metadata().map_err(|error| judge(error, &path))?;
-        let stamp = sys::facts_of(&metadata).stamp;
+        let facts = sys::facts_of(&metadata);
+        let (stamp, identity) = (facts.stamp, Identity::of(&facts));
         if stamp.size != record.size {
             return Err(Failure::Source(What::Changed));
         }
+        let all = self.blobs.is_hashed(hash, &identity);
+        let geometry = Geometry::new(record.size);
+        let trust = Trust::new(&file, geometry, self.blobs.min_age(), all);
         if candidate.place == PlaceRecord::Owned {
             return Ok(Bytes::File {
                 file,
                 path,
-                stamp,
+                identity,
                 touched: false,
+                trust,
             });
         }
         let known = candidate.file.filter(|known| known.hash == *hash);
@@ -279,8 +286,9 @@ impl Inner {
         Ok(Bytes::File {
             file,
             path,
-            stamp,
+            identity,
             touched,
+            trust,
         })
     }
 
@@ -291,7 +299,7 @@ impl Inner {
         source: &Source<'_>,
         path: &std::path::Path,
     ) -> Result<(), Failure> {
-        match hash_one(self, source, &Control::default(), &mut Vec::new()) {
+        match hash_one(self, source, &Control::default(), &mut Buffer::new()) {
             Ok(hashed) if hashed.hash == *hash => Ok(()),
             Ok(_) => Err(Failure::Source(What::Changed)),
             Err(HashFailure::Read(error)) => Err(judge(error, path)),

@@ -37,10 +37,7 @@ impl<'b> Target<'_, 'b> {
     ) -> Result<(), Failure> {
         match self {
             Self::Buffer(buffer) => {
-                if buffer.data.len() < length {
-                    buffer.data.resize(length, 0);
-                }
-                let data = buffer.data.get_mut(..length).ok_or(Failure::BadSpan)?;
+                let data = buffer.data.room(length);
                 run(&buffer.proof, &mut [IoSliceMut::new(data)])?;
                 buffer.data_len = length;
                 Ok(())

@@ -8,9 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use potluck_content::Hash;
 
+use crate::buffer::Buffer;
 use crate::errors::{Fault, ShareError};
 use crate::hashing::{Control, HashFailure, Hashed, Source, hash_one, hash_parallel};
 use crate::open::Inner;
+use crate::read::Identity;
 use crate::records::{FileRecord, Stamp};
 use crate::sys;
 use crate::trees::NewTree;
@@ -59,7 +61,7 @@ pub(super) fn hash_file(
     path: &Path,
     copy: bool,
     control: &Control,
-    buffer: &mut Vec<u8>,
+    buffer: &mut Buffer,
     mut parallel: Option<Parallel<'_>>,
 ) -> Result<Done, ShareError> {
     for _ in 0..ATTEMPTS {
@@ -69,6 +71,7 @@ pub(super) fn hash_file(
         };
         let file = sys::open_source(path).map_err(unreadable)?;
         let before = sys::facts_of(&file.metadata().map_err(unreadable)?);
+        let now = SystemTime::now();
         let settled = is_settled(&before.stamp);
         let size = before.stamp.size;
         let temporary = if copy && size > MAX_SMALL_COPY {
@@ -96,9 +99,10 @@ pub(super) fn hash_file(
             Err(HashFailure::Fault(fault)) => return Err(fault.into()),
         };
         let after = sys::facts_of(&file.metadata().map_err(unreadable)?);
-        if after.stamp != before.stamp {
+        if Identity::of(&after) != Identity::of(&before) {
             continue;
         }
+        inner.blobs.was_hashed(hash, Identity::of(&after), now);
         let copy = match temporary {
             Some((temporary, _)) => Some(NewCopy::File(temporary)),
             None if copy => Some(NewCopy::Small(small_copy(&file, size, &hash, path)?)),

@@ -10,6 +10,7 @@ use super::Task;
 use super::batch::Batch;
 use super::file::{Done, LARGE, hash_file};
 use super::walk::Walk;
+use crate::buffer::Buffer;
 use crate::errors::ShareError;
 use crate::hashing::{Control, run_workers};
 use crate::records::{FileRecord, Home};
@@ -125,7 +126,7 @@ impl Indexer {
         let (inner, copy) = (task.inner, task.request.copy);
         let control = std::mem::take(&mut task.control);
         let work = || {
-            let mut buffer = Vec::new();
+            let mut buffer = Buffer::new();
             while !control.stopped() {
                 let claimed = next.fetch_add(1, Ordering::Relaxed);
                 let Some(index) = indexes.get(claimed) else {
@@ -193,7 +194,7 @@ impl Indexer {
                 &path,
                 copy,
                 &control,
-                &mut Vec::new(),
+                &mut Buffer::new(),
                 Some((threads, &mut tick)),
             )
         };

@@ -5,7 +5,8 @@ mod unix;
 #[cfg(unix)]
 pub(crate) use unix::{
     Dir, bytes_to_path, clone_file, facts_of, open_source, path_to_bytes, read_at, read_exact_at,
-    read_exact_vectored_at, same_file_system, write_all_at,
+    read_exact_vectored_at, same_file_system, stamps_tell_of_changes, write_all_at,
+    write_all_vectored_at, writes_are_held_back_for,
 };
 
 #[cfg(not(unix))]
@@ -13,7 +14,8 @@ mod portable;
 #[cfg(not(unix))]
 pub(crate) use portable::{
     Dir, bytes_to_path, clone_file, facts_of, open_source, path_to_bytes, read_at, read_exact_at,
-    read_exact_vectored_at, same_file_system, write_all_at,
+    read_exact_vectored_at, same_file_system, stamps_tell_of_changes, write_all_at,
+    write_all_vectored_at, writes_are_held_back_for,
 };
 
 use crate::records::Stamp;
@@ -32,5 +34,7 @@ pub(crate) enum EntryKind {
 pub(crate) struct Facts {
     pub(crate) kind: EntryKind,
     pub(crate) stamp: Stamp,
+    /// The number of the file system, as long as it is mounted.
+    pub(crate) device: u64,
     pub(crate) executable: bool,
 }

@@ -2,11 +2,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
@@ -208,6 +209,7 @@ pub(crate) fn facts_of(metadata: &Metadata) -> Facts {
     Facts {
         kind,
         stamp,
+        device: metadata.dev(),
         executable: metadata.mode() & 0o100 != 0,
     }
 }
@@ -237,8 +239,46 @@ fn facts_of_stat(stat: &rustix::fs::Stat) -> Facts {
     Facts {
         kind,
         stamp,
+        device: stat.st_dev as u64,
         executable: mode & 0o100 != 0,
     }
+}
+
+/// Whether the times of a file tell of every change before its bytes can be read, also of those made
+/// through a shared mapping.
+#[cfg(target_os = "linux")]
+#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)] // differs from one processor to the next
+pub(crate) fn stamps_tell_of_changes(file: &File) -> bool {
+    const EXT4: u64 = 0xef53;
+    const XFS: u64 = 0x5846_5342;
+    const BTRFS: u64 = 0x9123_683e;
+    const F2FS: u64 = 0xf2f5_2010;
+    rustix::fs::fstatfs(file).is_ok_and(|stat| {
+        let kind = stat.f_type as u64 & 0xffff_ffff;
+        matches!(kind, EXT4 | XFS | BTRFS | F2FS)
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn stamps_tell_of_changes(_: &File) -> bool {
+    false
+}
+
+/// How long a page that was written may stay in memory, and take more writes through a mapping.
+pub(crate) fn writes_are_held_back_for() -> Option<Duration> {
+    let hundredths = |name| {
+        let text = std::fs::read_to_string(Path::new("/proc/sys/vm").join(name)).ok()?;
+        text.trim().parse::<u64>().ok()
+    };
+    let expire = hundredths("dirty_expire_centisecs")?;
+    let interval = hundredths("dirty_writeback_centisecs")?;
+    if interval == 0 {
+        // Nothing is written back for its age.
+        return Some(Duration::MAX);
+    }
+    Some(Duration::from_millis(
+        expire.saturating_add(interval).saturating_mul(10),
+    ))
 }
 
 /// Makes `to` share the blocks of `from`, where the file system can. Whether it did.
@@ -311,6 +351,55 @@ fn read_rest(
 
 pub(crate) fn write_all_at(file: &File, data: &[u8], offset: u64) -> io::Result<()> {
     file.write_all_at(data, offset)
+}
+
+/// Writes parts, one after the other, from an offset on.
+pub(crate) fn write_all_vectored_at(
+    file: &File,
+    parts: &[IoSlice<'_>],
+    offset: u64,
+) -> io::Result<()> {
+    let mut done = 0;
+    for parts in parts.chunks(MAX_PLACES) {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let written = write_vectored_at(file, parts, offset + done)?;
+        if written < length {
+            write_rest(file, parts, written, offset + done)?;
+        }
+        done += length as u64;
+    }
+    Ok(())
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn write_vectored_at(file: &File, parts: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+    match rustix::io::pwritev(file, parts, offset) {
+        Err(rustix::io::Errno::INTR) => Ok(0),
+        other => Ok(other?),
+    }
+}
+
+#[cfg(target_vendor = "apple")]
+fn write_vectored_at(_: &File, _: &[IoSlice<'_>], _: u64) -> io::Result<usize> {
+    // Not in all versions of the system: each part is written by itself.
+    Ok(0)
+}
+
+/// Writes what a signal, or a disk that is nearly full, left over.
+fn write_rest(
+    file: &File,
+    parts: &[IoSlice<'_>],
+    mut skip: usize,
+    mut offset: u64,
+) -> io::Result<()> {
+    for part in parts {
+        let done = skip.min(part.len());
+        let rest = part.get(done..).unwrap_or_default();
+        file.write_all_at(rest, offset + done as u64)?;
+        skip -= done;
+        offset += part.len() as u64;
+    }
+    Ok(())
 }
 
 pub(crate) fn path_to_bytes(path: &Path) -> Vec<u8> {

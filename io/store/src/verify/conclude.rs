@@ -75,7 +75,7 @@ impl Inner {
             }
             Ok(())
         })?;
-        self.blobs.clear();
+        self.blobs.doubt_all();
         Ok(report)
     }
 

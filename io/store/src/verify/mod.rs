@@ -38,7 +38,7 @@ impl Store {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads.min(256),
         };
-        inner.blobs.clear();
+        inner.blobs.doubt_all();
         let outcomes = inner.run(&jobs, &described, threads, progress)?;
         inner.conclude(&root, &described, &jobs, &outcomes)
     }

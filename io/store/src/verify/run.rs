@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Job, Outcome, Outcomes};
+use crate::buffer::Buffer;
 use crate::cache::Described;
 use crate::errors::{Fault, VerifyError};
 use crate::hashing::{Control, hash_one, hash_parallel, run_workers};
@@ -62,7 +63,7 @@ impl Inner {
         let is_large = |job: &Job| job.record.size >= LARGE && threads > 1;
         let next = AtomicUsize::new(0);
         let work = || {
-            let mut buffer = Vec::new();
+            let mut buffer = Buffer::new();
             while !control.stopped() {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(job) = jobs.get(index) else { return };
