@@ -117,9 +117,13 @@ impl<'a> Taking<'a> {
     }
 
     fn write(&self, run: &mut Run<'_>) -> Result<(), Problem> {
+        if run.parts.is_empty() {
+            return Ok(());
+        }
+        // The system lets one write to a file at a time, and those that wait keep their cores busy.
+        let _alone = self.job.writing();
         let sink = &self.job.sink;
         let written = match run.parts.as_slice() {
-            [] => Ok(()),
             [only] => sink.write(self.item.blob, run.first, only),
             parts => sink.write_vectored(self.item.blob, run.first, parts),
         };
