@@ -13,6 +13,7 @@ use potluck_store::ReadError;
 use potluck_transfer::wire::bulk::{
     Cancel, HEADER_BYTES, Header, Item, MAX_FRAME_BYTES, Message, Request, Status,
 };
+use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
