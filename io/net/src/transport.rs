@@ -82,7 +82,7 @@ fn direct(
     let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true).listen_backlog(1024));
     let gate = gate.clone();
     let tcp = tcp
-        .and_then(move |socket, endpoint| gate.clone().sort(socket, endpoint))
+        .and_then(move |socket, endpoint| gate.sort(socket, endpoint))
         .map_err(|error| match error {
             Either::Left(error) | Either::Right(error) => error,
         });

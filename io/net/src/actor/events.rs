@@ -51,10 +51,8 @@ impl Actor {
                 send_back_addr,
                 error,
                 ..
-            } => {
-                if !is_lane(&error) {
-                    tracing::debug!(from = %send_back_addr, %error, "incoming connection failed");
-                }
+            } if !is_lane(&error) => {
+                tracing::debug!(from = %send_back_addr, %error, "incoming connection failed");
             }
             SwarmEvent::NewListenAddr {
                 listener_id,

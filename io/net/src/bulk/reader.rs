@@ -112,7 +112,7 @@ impl RecordReader {
     /// Called when no content is left: moves the torn record to the front, and makes the buffer
     /// fit what comes.
     fn make_room(&mut self) {
-        let was_full = self.sealed.end == self.buffer.len() && self.buffer.len() > 0;
+        let was_full = self.sealed.end == self.buffer.len() && !self.buffer.is_empty();
         self.buffer.copy_within(self.sealed.clone(), 0);
         self.sealed = 0..self.sealed.len();
         if self.buffer.is_empty() {

@@ -81,7 +81,7 @@ fn lengths_are_bounded() {
     assert!(record_len(&[23, 3, 3, 0, 0]).is_err());
     assert!(record_len(&[23, 3, 3, 0x41, 0x01]).is_err());
     assert!(record_len(&[21, 3, 3, 0, 2]).is_err());
-    let mut none = vec![0; OVERHEAD_BYTES - 1];
+    let mut none = [0; OVERHEAD_BYTES - 1];
     assert!(
         cipher()
             .seal(TYPE_APPLICATION_DATA, &mut none[..HEADER_BYTES])

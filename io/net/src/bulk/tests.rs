@@ -50,7 +50,8 @@ fn pipe(end: Secured) -> Pipe {
 }
 
 fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at * 7 + at / 251) as u8).collect()
+    let byte = |at: usize| u8::try_from((at * 7 + at / 251) % 256).unwrap();
+    (0..len).map(byte).collect()
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ pub struct PipeReader {
 
 enum Inner {
     Stream(Buffered),
-    Lane(RecordReader),
+    Lane(Box<RecordReader>),
 }
 
 /// A stream, and what was read of it and not taken yet.
@@ -49,7 +49,7 @@ impl PipeReader {
 
     pub(super) fn of_lane(reader: RecordReader) -> Self {
         Self {
-            inner: Inner::Lane(reader),
+            inner: Inner::Lane(Box::new(reader)),
             meter: None,
         }
     }
@@ -143,7 +143,7 @@ impl AsyncRead for PipeReader {
                 buf.put_slice(&stream.rest()[..taken]);
                 stream.consume(taken);
             }
-            Inner::Lane(lane) => ready!(Pin::new(lane).poll_read(cx, buf))?,
+            Inner::Lane(lane) => ready!(Pin::new(&mut **lane).poll_read(cx, buf))?,
         }
         if let Some(meter) = &this.meter {
             meter.received(buf.filled().len() - before);

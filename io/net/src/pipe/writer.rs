@@ -23,7 +23,7 @@ pub struct PipeWriter {
 
 enum Inner {
     Stream(Gathered),
-    Lane(RecordWriter),
+    Lane(Box<RecordWriter>),
 }
 
 /// A stream, and what is to be written to it next.
@@ -50,7 +50,7 @@ impl PipeWriter {
 
     pub(super) fn of_lane(writer: RecordWriter) -> Self {
         Self {
-            inner: Inner::Lane(writer),
+            inner: Inner::Lane(Box::new(writer)),
             meter: None,
             uncounted: 0,
         }
@@ -168,7 +168,7 @@ impl AsyncWrite for PipeWriter {
                 ready!(stream.poll_send(cx, 0))?;
                 ready!(Pin::new(&mut stream.stream).poll_write(cx, buf))?
             }
-            Inner::Lane(lane) => ready!(Pin::new(lane).poll_write(cx, buf))?,
+            Inner::Lane(lane) => ready!(Pin::new(&mut **lane).poll_write(cx, buf))?,
         };
         if let Some(meter) = &this.meter {
             meter.sent(written);
@@ -182,7 +182,7 @@ impl AsyncWrite for PipeWriter {
                 ready!(stream.poll_send(cx, 0))?;
                 Pin::new(&mut stream.stream).poll_flush(cx)
             }
-            Inner::Lane(lane) => Pin::new(lane).poll_flush(cx),
+            Inner::Lane(lane) => Pin::new(&mut **lane).poll_flush(cx),
         }
     }
 
@@ -192,7 +192,7 @@ impl AsyncWrite for PipeWriter {
                 ready!(stream.poll_send(cx, 0))?;
                 Pin::new(&mut stream.stream).poll_shutdown(cx)
             }
-            Inner::Lane(lane) => Pin::new(lane).poll_shutdown(cx),
+            Inner::Lane(lane) => Pin::new(&mut **lane).poll_shutdown(cx),
         }
     }
 }
