@@ -158,7 +158,13 @@ fn make_torrent(
     piece_kib: u32,
     tracker: Option<SocketAddrV4>,
 ) -> Result<PathBuf> {
-    let torrent = payload.with_extension(format!("{piece_kib}k.torrent"));
+    // Apart from each other: both kinds may be in use in one comparison.
+    let kind = if tracker.is_some() {
+        "tracked"
+    } else {
+        "plain"
+    };
+    let torrent = payload.with_extension(format!("{piece_kib}k-{kind}.torrent"));
     let mut make = client.on(&Site::Loopback, SENDER);
     make.arg("make")
         .args([payload, &torrent])
@@ -206,8 +212,9 @@ impl Aria2 {
         make_torrent(&self.maker, payload, piece_kib, Some(tracker))
     }
 
-    /// A client on a node. It says [`is_complete`] when every piece is there and checked.
+    /// A client on a node. A line [is complete](Self::is_complete) when every piece is there and checked.
     pub(in crate::bench) fn client(
+        bench: &Bench,
         site: &Site,
         node: usize,
         port: u16,
@@ -222,6 +229,8 @@ impl Aria2 {
             .args(["--follow-torrent=mem", "--seed-ratio=0.0"])
             .args(["--summary-interval=0", "--console-log-level=notice"])
             .args(["--enable-color=false", "--show-console-readout=false"])
+            .arg("--on-bt-download-complete")
+            .arg(bench.scripts.join("say_done.sh"))
             .arg(format!("--interface={}", site.address(node)))
             .arg(format!("--listen-port={port}"))
             .arg("--dir")
@@ -232,6 +241,7 @@ impl Aria2 {
 
     /// The same with everything there already.
     pub(in crate::bench) fn seed(
+        bench: &Bench,
         site: &Site,
         node: usize,
         port: u16,
@@ -239,14 +249,14 @@ impl Aria2 {
         payload: &Path,
     ) -> Result<Command> {
         let payloads = payload.parent().context("a payload without a folder")?;
-        let mut seed = Self::client(site, node, port, torrent, payloads);
+        let mut seed = Self::client(bench, site, node, port, torrent, payloads);
         seed.args(["--check-integrity=true", "--bt-hash-check-seed=true"]);
         Ok(seed)
     }
 
     /// Whether a line of a leech says that it is complete.
     pub(in crate::bench) fn is_complete(line: &str) -> Option<()> {
-        line.contains("Download complete: ").then_some(())
+        (line == "done").then_some(())
     }
 
     /// Whether a line of a seed says that others can fetch.
@@ -265,7 +275,7 @@ impl Aria2 {
         tracking.wait_line(|line| (line == "ready").then_some(()))?;
 
         let port = site.free_port(SENDER)?;
-        let mut seed = Self::seed(site, SENDER, port, &torrent, &setting.payload)?;
+        let mut seed = Self::seed(bench, site, SENDER, port, &torrent, &setting.payload)?;
         let seed = Process::start(&mut seed, &bench.log("seed"), bench.timeout)?;
         seed.wait_line(Self::is_seeding)?;
         tracking.wait_line(|line| line.starts_with("announce ").then_some(()))?;
@@ -273,7 +283,7 @@ impl Aria2 {
         let folder = bench.folder("leech")?;
         let seed_cpu_before = seed.cpu_seconds();
         let leech_port = site.free_port(RECEIVER)?;
-        let mut leech = Self::client(site, RECEIVER, leech_port, &torrent, &folder);
+        let mut leech = Self::client(bench, site, RECEIVER, leech_port, &torrent, &folder);
         let leech = Process::start(&mut leech, &bench.log("leech"), bench.timeout)?;
         leech.wait_line(Self::is_complete)?;
         let pair = Pair {

@@ -154,7 +154,7 @@ impl Aria2Swarm {
         let mut tracker = tracker_command(bench, site, setting.hub(), self.tracker);
         let tracker = Process::start(&mut tracker, &bench.log("tracker"), bench.timeout)?;
         tracker.wait_line(|line| (line == "ready").then_some(()))?;
-        let mut seed = Aria2::seed(site, SEED, PORT, &self.torrent, &setting.payload)?;
+        let mut seed = Aria2::seed(bench, site, SEED, PORT, &self.torrent, &setting.payload)?;
         let seed = Process::start(&mut seed, &bench.log("seed"), bench.timeout)?;
         seed.wait_line(Aria2::is_seeding)?;
         tracker.wait_line(|line| line.starts_with("announce ").then_some(()))?;
@@ -172,7 +172,7 @@ impl Starter for Aria2Seed<'_> {
         let Setting { bench, site, .. } = self.setting;
         let name = format!("leech-{leech}");
         let folder = bench.folder(&name)?;
-        let mut command = Aria2::client(site, leech, PORT, self.torrent, &folder);
+        let mut command = Aria2::client(bench, site, leech, PORT, self.torrent, &folder);
         let serving = Process::start(&mut command, &bench.log(&name), bench.timeout)?;
         serving.wait_line(Aria2::is_complete)?;
         arrived(self.setting, leech, serving, &folder)
