@@ -137,7 +137,9 @@ impl LaneControl {
         if entry.counters.pipes() >= max || path == Path::Relayed {
             return None;
         }
-        entry.bulk.opened(Arc::downgrade(socket));
+        if !entry.bulk.opened(Arc::downgrade(socket)) {
+            return None;
+        }
         let meter = Meter::new(Arc::clone(&entry.counters), total);
         Some(Admitted { path, meter })
     }

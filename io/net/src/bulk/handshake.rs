@@ -83,6 +83,7 @@ fn secured(
     secrets: ExtractedSecrets,
     side: Side,
 ) -> io::Result<Secured> {
+    let asks = matches!(side, Side::Client(_));
     let schedule = KeySchedule::new(side);
     let socket = Arc::new(socket);
     let unusable = || io::Error::other("no usable cipher was agreed on");
@@ -90,7 +91,7 @@ fn secured(
     let opener = Opener::new(secrets.rx, schedule).ok_or_else(unusable)?;
     Ok(Secured {
         peer,
-        reader: RecordReader::new(Arc::clone(&socket), opener),
+        reader: RecordReader::new(Arc::clone(&socket), opener, asks),
         writer: RecordWriter::new(Arc::clone(&socket), sealer),
         socket,
     })

@@ -18,7 +18,8 @@ use super::record::{self, HEADER_BYTES, Opened, Opener};
 
 /// Bytes of the buffer of a lane on which little comes; the longest record fits.
 const SMALL_BUFFER_BYTES: usize = 32 * 1024;
-/// Bytes of the buffer of a lane on which much comes at once.
+/// Bytes of the buffer of a lane on which much comes at once, which only the one who asked for it
+/// has: what others send unasked is never worth so much memory.
 const LARGE_BUFFER_BYTES: usize = 512 * 1024;
 
 /// Decrypts what comes, in a buffer of its own.
@@ -26,6 +27,8 @@ pub(crate) struct RecordReader {
     socket: Arc<TcpStream>,
     opener: Opener,
     buffer: Vec<u8>,
+    /// How large the buffer may become.
+    most: usize,
     /// Received bytes of `buffer` that are not opened yet.
     sealed: Range<usize>,
     /// Where in `buffer` content lies that was not taken yet, in its order.
@@ -34,11 +37,17 @@ pub(crate) struct RecordReader {
 }
 
 impl RecordReader {
-    pub(super) fn new(socket: Arc<TcpStream>, opener: Opener) -> Self {
+    /// A reader for an end that asks for much, or for one that only takes requests.
+    pub(super) fn new(socket: Arc<TcpStream>, opener: Opener, asks: bool) -> Self {
         Self {
             socket,
             opener,
             buffer: Vec::new(),
+            most: if asks {
+                LARGE_BUFFER_BYTES
+            } else {
+                SMALL_BUFFER_BYTES
+            },
             sealed: 0..0,
             content: VecDeque::new(),
             ended: false,
@@ -117,8 +126,8 @@ impl RecordReader {
         self.sealed = 0..self.sealed.len();
         if self.buffer.is_empty() {
             self.buffer.resize(SMALL_BUFFER_BYTES, 0);
-        } else if was_full && self.buffer.len() < LARGE_BUFFER_BYTES {
-            self.buffer.resize(LARGE_BUFFER_BYTES, 0);
+        } else if was_full && self.buffer.len() < self.most {
+            self.buffer.resize(self.most, 0);
         }
     }
 

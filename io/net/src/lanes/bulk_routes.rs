@@ -16,6 +16,8 @@ use super::is_udp;
 const MAX_ADDRESSES: usize = 3;
 /// Ports of a peer that are remembered.
 const MAX_PORTS: usize = 4;
+/// Lanes with one peer. Each side opens two, and may open them again before the old ones are gone.
+const MAX_OPEN: usize = 8;
 /// When no lane could be opened, none is tried for this long.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 
@@ -86,10 +88,15 @@ impl BulkRoutes {
         }
     }
 
-    pub(super) fn opened(&mut self, socket: Weak<TcpStream>) {
+    /// Notes a lane; `false` when there are too many already.
+    pub(super) fn opened(&mut self, socket: Weak<TcpStream>) -> bool {
         self.open.retain(|socket| socket.strong_count() > 0);
+        if self.open.len() >= MAX_OPEN {
+            return false;
+        }
         self.open.push(socket);
         self.failed_at = None;
+        true
     }
 
     /// Ends all lanes: their peer is not connected any more.

@@ -9,6 +9,7 @@
 mod dht;
 mod dialing;
 mod lan;
+mod lanes;
 mod limits;
 mod pipes;
 mod relay;
