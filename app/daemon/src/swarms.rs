@@ -1,11 +1,12 @@
 //! Who is fetching what from this node: the members of each root's swarm as a provider sees them.
 
 use crate::recent::Recent;
+use crate::source::ProvenHead;
 use potluck_content::Address;
 use potluck_identity::PeerId;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -45,6 +46,9 @@ struct Swarm {
     members: BTreeMap<PeerId, Member>,
     /// Set while this node fetches the root itself: members that provide are sources too.
     download: Option<mpsc::Sender<PeerId>>,
+    /// What proves the size of the root blob while this node fetches it: others learn it from here
+    /// long before the last group is.
+    head: Option<Arc<ProvenHead>>,
 }
 
 impl Swarm {
@@ -204,11 +208,24 @@ impl Swarms {
         candidates
     }
 
+    /// Keeps what proved the size of a root that this node fetches.
+    pub(crate) fn proven(&self, root: &Address, head: &Arc<ProvenHead>) {
+        if let Some(swarm) = self.lock().swarms.get_mut(root) {
+            swarm.head = Some(Arc::clone(head));
+        }
+    }
+
+    /// What proves the size of a root that this node fetches.
+    pub(crate) fn head(&self, root: &Address) -> Option<Arc<ProvenHead>> {
+        self.lock().swarms.get(root)?.head.clone()
+    }
+
     /// This node no longer fetches the root.
     pub(crate) fn end_download(&self, root: &Address) {
         let mut inner = self.lock();
         if let Some(swarm) = inner.swarms.get_mut(root) {
             swarm.download = None;
+            swarm.head = None;
             if swarm.members.is_empty() {
                 inner.swarms.remove(root);
             }
@@ -284,6 +301,23 @@ mod tests {
         assert!(candidates.try_recv().is_err());
         swarms.met(&root(), peer(1));
         assert_eq!(candidates.try_recv(), Ok(peer(1)));
+    }
+
+    #[test]
+    fn a_size_is_proven_for_as_long_as_the_download_runs() {
+        let swarms = Swarms::default();
+        let head = Arc::new(ProvenHead {
+            size: 7,
+            proof: Vec::new(),
+            data: b"potluck".to_vec(),
+        });
+        swarms.proven(&root(), &head);
+        assert!(swarms.head(&root()).is_none());
+        let _candidates = swarms.begin_download(root());
+        swarms.proven(&root(), &head);
+        assert_eq!(swarms.head(&root()).unwrap().size, 7);
+        swarms.end_download(&root());
+        assert!(swarms.head(&root()).is_none());
     }
 
     #[test]

@@ -33,6 +33,7 @@ impl Fetch<'_> {
     pub(super) async fn run(mut self) -> Result<GetEvent, ErrorBody> {
         let started = Instant::now();
         let (head, from) = self.engine.head().await?;
+        self.engine.ctx.swarms.proven(&self.engine.root, &head);
         let (manifest, selection) = match self.link.address.kind {
             Kind::Blob => (None, Selection::All),
             Kind::Folder => {

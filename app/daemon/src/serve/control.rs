@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::frames::{FLOOD, Patience, breach, malformed, read_frame, unsendable, write_frame};
+use crate::source::ProvenHead;
 use crate::swarms::{Joined, Update};
 use potluck_content::tree::Geometry;
 use potluck_content::{Address, Kind, MAX_PIECES, PieceSet};
@@ -90,8 +91,8 @@ async fn welcome(ctx: &Arc<Context>, hello: &Hello) -> Result<Welcome, RejectRea
     if !ctx.may_serve(&root) {
         return Err(RejectReason::NotFound);
     }
-    let store = ctx.store.clone();
-    let found = tokio::task::spawn_blocking(move || known(&store, &root));
+    let (store, proven) = (ctx.store.clone(), ctx.swarms.head(&root));
+    let found = tokio::task::spawn_blocking(move || known(&store, &root, proven.as_deref()));
     let (size, head, have) = found.await.unwrap_or(Err(RejectReason::Busy))?;
     Ok(Welcome {
         size,
@@ -101,7 +102,11 @@ async fn welcome(ctx: &Arc<Context>, hello: &Hello) -> Result<Welcome, RejectRea
 }
 
 /// The size of a root blob with its proof, and the pieces that are here.
-fn known(store: &Store, root: &Address) -> Result<(u64, Head, PieceSet), RejectReason> {
+fn known(
+    store: &Store,
+    root: &Address,
+    proven: Option<&ProvenHead>,
+) -> Result<(u64, Head, PieceSet), RejectReason> {
     let missing = |_| RejectReason::NotFound;
     let have = store.available(root).map_err(missing)?;
     let size = match root.kind {
@@ -109,6 +114,10 @@ fn known(store: &Store, root: &Address) -> Result<(u64, Head, PieceSet), RejectR
         Kind::Folder => store.blob_size(&root.hash).map_err(missing)?,
     };
     let (have, size) = have.zip(size).ok_or(RejectReason::NotFound)?;
+    if let Some(proven) = proven.filter(|proven| proven.size == size) {
+        let (proof, data) = (proven.proof.clone(), proven.data.clone());
+        return Ok((size, Head { proof, data }, have));
+    }
     let mut buf = SpanBuf::new();
     let read = store.read_span(&root.hash, Geometry::new(size).last_group(), &mut buf);
     read.map_err(|error| match error {
