@@ -10,7 +10,6 @@ mod read;
 mod value;
 
 use potluck_api::{ConfigReport, ErrorBody, ExitCode, Rate};
-use potluck_identity::PeerId;
 use std::path::{Path, PathBuf};
 
 /// Name of the file in the data directory.
@@ -126,8 +125,6 @@ impl Default for Limits {
 pub struct Share {
     /// Threads that compute addresses; 0: one for each core.
     pub threads: u32,
-    /// Peers whom the owner knows: they are served first.
-    pub contacts: Vec<PeerId>,
 }
 
 /// Where the file is.

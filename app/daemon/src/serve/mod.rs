@@ -2,7 +2,6 @@
 
 mod bulk;
 mod control;
-mod line;
 
 use crate::context::Context;
 use potluck_net::{Channel, Pipe};

@@ -18,7 +18,6 @@ mod endgame;
 mod invariants;
 mod ledger;
 mod picker;
-mod readers;
 mod replies;
 mod report;
 mod source;
@@ -32,15 +31,14 @@ use std::sync::Arc;
 use potluck_content::{PieceLayout, PieceSet};
 
 pub use api::{
-    Availability, BanReason, Failure, Input, Order, Output, PlannerConfig, Progress, ReaderId,
-    Reading, RequestId, SourceId, SourceReport, SourceState, SourceTraits, Waiting,
+    Availability, BanReason, Failure, Input, Order, Output, PlannerConfig, Progress, RequestId,
+    SourceId, SourceReport, SourceState, SourceTraits, Waiting,
 };
 pub use invariants::InvariantError;
 
 use crate::Timestamp;
 use ledger::Ledger;
 use picker::{Openness, Picker};
-use readers::Readers;
 use source::Source;
 use tie_break::TieBreak;
 use timing::RateMeter;
@@ -56,7 +54,6 @@ pub struct Planner {
     have_pieces: u32,
     have_bytes: u64,
     order: Order,
-    readers: Readers,
     held: bool,
     complete_told: bool,
     sources: BTreeMap<SourceId, Source>,
@@ -105,7 +102,6 @@ impl Planner {
             have_pieces: 0,
             have_bytes: 0,
             order: Order::default(),
-            readers: Readers::default(),
             held: false,
             complete_told: false,
             sources: BTreeMap::new(),
@@ -163,9 +159,6 @@ impl Planner {
             Input::Order(order) => self.set_order(order),
             Input::PieceLost { piece } => self.piece_lost(piece),
             Input::Hold(held) => self.hold(now, held),
-            Input::ReaderOpened { reader, reading } => self.reader_opened(now, reader, reading),
-            Input::ReaderMoved { reader, position } => self.reader_moved(now, reader, position),
-            Input::ReaderClosed { reader } => self.reader_closed(reader),
             Input::Timeout => {}
         }
     }

@@ -64,11 +64,9 @@ impl Planner {
     }
 
     pub(super) fn availability(&mut self, now: Timestamp, id: SourceId, change: Availability) {
-        let Some(source) = self.sources.get_mut(&id) else {
+        if !self.sources.contains_key(&id) {
             return;
-        };
-        // It speaks: what it was asked for waits in its line.
-        source.pause.take_if(|pause| pause.silent);
+        }
         match change {
             Availability::All => self.has_all(id),
             Availability::Only(pieces) => self.has_only(now, id, &pieces),

@@ -36,10 +36,11 @@ pub(super) struct Account {
     pub(super) contact: bool,
     pub(super) queue: VecDeque<u64>,
     pub(super) serving: usize,
-    /// Virtual time up to which it was served.
-    pub(super) tag: u64,
-    /// As of the last grant.
+    pub(super) deficit: u64,
+    /// As of its last turn; the ring's counts use it.
     pub(super) standing: Standing,
+    pub(super) in_ring: bool,
+    pub(super) has_turn: bool,
     pub(super) sent_total: u64,
     pub(super) received_total: u64,
     sent: Fading,
@@ -53,8 +54,10 @@ impl Default for Account {
             contact: false,
             queue: VecDeque::new(),
             serving: 0,
-            tag: 0,
+            deficit: 0,
             standing: Standing::Stranger,
+            in_ring: false,
+            has_turn: false,
             sent_total: 0,
             received_total: 0,
             sent: Fading::default(),
