@@ -58,7 +58,10 @@ impl Swarm {
         let providing = providing.filter(|(id, member)| member.serving && *id != newcomer);
         let mut others: Vec<PeerId> = providing.map(|(id, _)| *id).collect();
         if others.len() > MAX_INTRODUCTIONS {
-            let first = usize::try_from(serial).unwrap_or(0) * MAX_INTRODUCTIONS % others.len();
+            // Spread by a multiplier without a pattern: the number of members often grows with the
+            // serial.
+            let spread = serial.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+            let first = usize::try_from(spread).unwrap_or(0) % others.len();
             others.rotate_left(first);
             others.truncate(MAX_INTRODUCTIONS);
         }
