@@ -36,11 +36,10 @@ pub(super) struct Account {
     pub(super) contact: bool,
     pub(super) queue: VecDeque<u64>,
     pub(super) serving: usize,
-    pub(super) deficit: u64,
-    /// As of its last turn; the ring's counts use it.
+    /// Virtual time up to which it was served.
+    pub(super) tag: u64,
+    /// As of the last grant.
     pub(super) standing: Standing,
-    pub(super) in_ring: bool,
-    pub(super) has_turn: bool,
     pub(super) sent_total: u64,
     pub(super) received_total: u64,
     sent: Fading,
@@ -54,10 +53,8 @@ impl Default for Account {
             contact: false,
             queue: VecDeque::new(),
             serving: 0,
-            deficit: 0,
+            tag: 0,
             standing: Standing::Stranger,
-            in_ring: false,
-            has_turn: false,
             sent_total: 0,
             received_total: 0,
             sent: Fading::default(),
