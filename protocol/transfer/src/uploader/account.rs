@@ -8,7 +8,7 @@ use crate::Timestamp;
 /// Memory of bytes halves this often.
 const HALF_LIFE_MICROS: u64 = 20_000_000;
 /// Less than this from a peer is no contribution.
-const LEAST_CONTRIBUTION: u64 = 256 * 1024;
+const LEAST_CONTRIBUTION: u64 = 64 * 1024;
 /// A contributor sent at least one byte for this many of ours.
 const FAIR_RATIO: u64 = 8;
 
@@ -38,6 +38,8 @@ pub(super) struct Account {
     pub(super) serving: usize,
     /// Virtual time up to which it was served.
     pub(super) tag: u64,
+    /// Turns in a row that went to somebody who asked for what is newer.
+    pub(super) passed_over: u32,
     /// As of the last grant.
     pub(super) standing: Standing,
     pub(super) sent_total: u64,
@@ -54,6 +56,7 @@ impl Default for Account {
             queue: VecDeque::new(),
             serving: 0,
             tag: 0,
+            passed_over: 0,
             standing: Standing::Stranger,
             sent_total: 0,
             received_total: 0,

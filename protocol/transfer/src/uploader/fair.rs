@@ -7,16 +7,19 @@
 
 use potluck_identity::PeerId;
 
-use super::{Account, Grant, Rule, Standing, Uploader};
+use super::{Account, Grant, Standing, Uploader};
 use crate::Timestamp;
 
 /// How much more of what is served goes to a contributor than to a stranger.
 const CONTRIBUTOR_WEIGHT: u64 = 20;
 const CONTACT_WEIGHT: u64 = 24;
+/// Turns in a row that a peer may lose to those who ask for what is newer.
+const MAX_PASSED_OVER: u32 = 15;
 /// Virtual time of one byte at weight one.
 const SCALE: u64 = 1 << 12;
 
 /// A request that may go next.
+#[derive(Clone, Copy)]
 struct Candidate {
     ticket: u64,
     peer: PeerId,
@@ -30,37 +33,44 @@ fn cost(bytes: u64, weight: u64) -> u64 {
 }
 
 impl Uploader {
-    /// Grants the request that comes first among those that may be served.
-    pub(super) fn next(&mut self, now: Timestamp, rule: Rule) -> Option<Grant> {
+    /// Grants the request that comes first among peers with fewer than `limit` being served. Whose turn it is follows from
+    /// tags alone. Another of the same standing, who asks for what was sent less often, may go in its place and at its
+    /// cost, so that shares between standings hold; but not for long, as it may know no other source.
+    pub(super) fn next(&mut self, now: Timestamp, limit: usize) -> Option<Grant> {
         let weights = self.judge_all(now);
-        let best = if rule.by_novelty {
-            self.best_standing()
+        let turn = self.first(weights, limit, None)?;
+        let account = self.accounts.get(&turn.peer)?;
+        let chosen = if account.passed_over < MAX_PASSED_OVER {
+            self.first(weights, limit, Some(account.standing))?
         } else {
-            None
+            turn
         };
-        let mut chosen: Option<Candidate> = None;
-        for peer in &self.waiting {
-            let Some(account) = self.accounts.get(peer).filter(|account| {
-                account.serving < rule.limit && best.is_none_or(|best| account.standing >= best)
-            }) else {
-                continue;
-            };
-            let Some(candidate) = self.candidate(*peer, account, rule, weights) else {
-                continue;
-            };
-            if chosen
-                .as_ref()
-                .is_none_or(|known| candidate.rank < known.rank)
-            {
-                chosen = Some(candidate);
-            }
-        }
-        let chosen = chosen?;
-        self.grant(&chosen);
+        self.grant(turn, chosen);
         Some(Grant {
             ticket: chosen.ticket,
             peer: chosen.peer,
         })
+    }
+
+    /// The first candidate: by tags, or by novelty among those of one standing.
+    fn first(
+        &self,
+        weights: [u64; 3],
+        limit: usize,
+        novelty: Option<Standing>,
+    ) -> Option<Candidate> {
+        let of_peer = |peer: &PeerId| {
+            let account = self.accounts.get(peer)?;
+            let fits = novelty.is_none_or(|standing| account.standing == standing);
+            if account.serving >= limit || !fits {
+                return None;
+            }
+            self.candidate(*peer, account, novelty.is_some(), weights)
+        };
+        self.waiting
+            .iter()
+            .filter_map(of_peer)
+            .min_by_key(|candidate| candidate.rank)
     }
 
     /// Looks anew at how those who wait stand; gives the weights that follow.
@@ -76,24 +86,19 @@ impl Uploader {
             .map(|standing| weight(standing, counts))
     }
 
-    fn best_standing(&self) -> Option<Standing> {
-        let standing = |peer| self.accounts.get(peer).map(|account| account.standing);
-        self.waiting.iter().filter_map(standing).max()
-    }
-
-    /// The request of a peer that is next under a rule.
+    /// The request of a peer that is next: what was sent least often, or what came first.
     fn candidate(
         &self,
         peer: PeerId,
         account: &Account,
-        rule: Rule,
+        by_novelty: bool,
         weights: [u64; 3],
     ) -> Option<Candidate> {
         let times = |ticket: &u64| {
             let key = self.tickets.get(ticket).and_then(super::Ticket::key);
             key.map_or(0, |key| self.novelty.times(key))
         };
-        let (times, ticket) = if rule.by_novelty {
+        let (times, ticket) = if by_novelty {
             // The first of those that were sent least often.
             let ranked = account.queue.iter().map(|ticket| (times(ticket), *ticket));
             ranked.min_by_key(|(times, _)| *times)?
@@ -109,20 +114,28 @@ impl Uploader {
         })
     }
 
-    fn grant(&mut self, chosen: &Candidate) {
+    /// Serves the chosen request at the cost of the peer whose turn it is.
+    fn grant(&mut self, turn: Candidate, chosen: Candidate) {
+        let own = turn.peer == chosen.peer;
+        let (_, ends) = if own { chosen.rank } else { turn.rank };
+        self.clock = self.clock.max(ends);
+        let mut charged = 0;
+        if let Some(account) = self.accounts.get_mut(&turn.peer) {
+            charged = if own { ends - account.tag } else { 0 };
+            account.tag = ends;
+            account.passed_over += 1;
+        }
         let (Some(account), Some(entry)) = (
             self.accounts.get_mut(&chosen.peer),
             self.tickets.get_mut(&chosen.ticket),
         ) else {
             return;
         };
-        let (_, ends) = chosen.rank;
-        self.clock = self.clock.max(ends);
         entry.granted = true;
-        entry.charged = ends - account.tag;
-        account.tag = ends;
+        entry.charged = charged;
         account.queue.retain(|other| *other != chosen.ticket);
         account.serving += 1;
+        account.passed_over = 0;
         self.serving += 1;
         for key in entry.keys.clone() {
             self.novelty.sent(key, self.config.max_keys);

@@ -3,8 +3,8 @@
 //! Peers with queued requests share by bytes and by weight (see [`fair`]); nobody starves, and large requests gain
 //! nothing over small ones.
 //!
-//! What was sent least often goes first (see [`Uploader::enqueue_keyed`]), among those of the best standing that wait, and
-//! all but one time in sixty-four: a seed that sends each piece once before any piece twice is what lets a swarm end near
+//! What was sent least often goes first (see [`Uploader::enqueue_keyed`]), among those of the standing whose turn it is, and
+//! nobody's turn is passed over more than fifteen times in a row: a seed that sends each piece once before any piece twice is what lets a swarm end near
 //! the fluid bound. BEP 16 gets there by hiding pieces from peers; choosing among the requests that wait needs no hiding,
 //! and downloaders who ask for the rarest pieces first provide the choice. What went to somebody who doesn't pass it on is
 //! asked for again, and goes once more before anything goes a third time.
@@ -67,15 +67,6 @@ impl Ticket {
     }
 }
 
-/// Who may be served.
-#[derive(Clone, Copy)]
-struct Rule {
-    /// Peers with fewer requests being served than this.
-    limit: usize,
-    /// What was sent least often goes first, among those of the best standing.
-    by_novelty: bool,
-}
-
 /// Decides whose request is served next. One for each node.
 #[derive(Debug)]
 pub struct Uploader {
@@ -89,14 +80,10 @@ pub struct Uploader {
     serving: usize,
     waiting_outsiders: usize,
     novelty: Novelty,
-    /// Grants in a row by novelty.
-    novel_in_a_row: u32,
 }
 
 /// A grant costs at least this much, so that asking and cancelling over and over doesn't keep others waiting.
 const LEAST_CHARGE: u64 = 64 * 1024;
-/// After so many grants in a row by novelty, one goes by turn alone.
-const NOVEL_IN_A_ROW: u32 = 63;
 
 impl Uploader {
     /// An uploader with nothing to do.
@@ -111,7 +98,6 @@ impl Uploader {
             serving: 0,
             waiting_outsiders: 0,
             novelty: Novelty::default(),
-            novel_in_a_row: 0,
         }
     }
 
@@ -171,15 +157,8 @@ impl Uploader {
             return None;
         }
         let patient = self.config.slots_per_peer;
-        let by_novelty = self.novel_in_a_row < NOVEL_IN_A_ROW;
-        self.novel_in_a_row = if by_novelty {
-            self.novel_in_a_row + 1
-        } else {
-            0
-        };
-        let rule = |limit| Rule { limit, by_novelty };
-        self.next(now, rule(patient))
-            .or_else(|| self.next(now, rule(usize::MAX)))
+        self.next(now, patient)
+            .or_else(|| self.next(now, usize::MAX))
     }
 
     /// A granted request is over; `sent` bytes of it went out. Its slot is free.
