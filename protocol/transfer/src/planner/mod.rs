@@ -292,7 +292,14 @@ impl Planner {
     }
 
     fn wake_hungry(&mut self) {
-        for source in std::mem::take(&mut self.hungry) {
+        let hungry = std::mem::take(&mut self.hungry);
+        // Who failed last time doesn't come before who didn't: two silent ones would pass a piece to and fro.
+        let (doubtful, proven): (Vec<SourceId>, Vec<SourceId>) =
+            hungry.into_iter().partition(|source| {
+                let known = self.sources.get(source);
+                known.is_some_and(|known| known.probation)
+            });
+        for source in proven.into_iter().chain(doubtful) {
             self.stand_in_line(source);
         }
     }
