@@ -181,12 +181,11 @@ fn playback_with_seeks_hardly_stalls() {
         assert!(seeks >= 20, "{told}");
         assert!(player.stalls.len() * 5 <= seeks, "{told}");
         assert!(player.stalls.iter().all(|stall| *stall < SECOND), "{told}");
-        let slow = player
-            .seeks
-            .iter()
-            .filter(|wait| **wait > 2 * SECOND)
-            .count();
-        assert!(slow * 20 <= seeks, "{told}");
+        // A second of it takes 0.8 s at the rate that all sources have together.
+        let mut waits = player.seeks.clone();
+        waits.sort_unstable();
+        assert!(waits[waits.len() / 2] <= 2 * SECOND, "{told}");
+        assert!(waits.iter().all(|wait| *wait < 4 * SECOND), "{told}");
         assert!(player.window > 0);
     }
 }

@@ -78,7 +78,8 @@ impl World {
                     },
                 );
             }
-            if self.nodes[id].is_contact {
+            // The seed's owner knows nobody.
+            if self.nodes[id].is_contact && other != SEED {
                 let peer = self.nodes[id].peer;
                 self.nodes[other].uploader.set_contact(peer, true);
             }
