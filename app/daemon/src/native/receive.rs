@@ -171,6 +171,10 @@ impl Receiver {
             .map_err(|problem| stopped(problem, request, job, item))?;
             self.took(request, taken).await;
             self.idle &= pieces.is_empty();
+            if !pieces.is_empty() {
+                // The engine may end with the last piece, and should have counted its bytes by then.
+                self.received(request).await;
+            }
             for piece in pieces {
                 self.report.tell(SourceNews::Piece { request, piece }).await;
             }
