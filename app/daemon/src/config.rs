@@ -10,6 +10,7 @@ mod read;
 mod value;
 
 use potluck_api::{ConfigReport, ErrorBody, ExitCode, Rate};
+use potluck_identity::PeerId;
 use std::path::{Path, PathBuf};
 
 /// Name of the file in the data directory.
@@ -125,6 +126,8 @@ impl Default for Limits {
 pub struct Share {
     /// Threads that compute addresses; 0: one for each core.
     pub threads: u32,
+    /// Peers whom the owner knows: they are served first.
+    pub contacts: Vec<PeerId>,
 }
 
 /// Where the file is.

@@ -89,6 +89,8 @@ impl Context {
         let down = self.fixed_limits.down.unwrap_or(config.limits.down);
         self.up.set(up.0);
         self.down.set(down.0);
+        self.gate
+            .set_contacts(config.share.contacts.iter().copied().collect());
         self.store.set_quota(config.limits.storage_bytes);
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config.clone();
     }

@@ -322,7 +322,7 @@ fn context(
         clock,
         up: Limiter::new(None),
         down: Limiter::new(None),
-        gate: UploadGate::new(UploaderConfig::default(), clock),
+        gate: UploadGate::new(upload_config(), clock),
         swarms: Swarms::default(),
         book: PeerBook::default(),
         rates: RateBook::default(),
@@ -338,6 +338,14 @@ fn context(
     };
     ctx.apply_limits(config);
     Arc::new(ctx)
+}
+
+/// A lane sends one reply at a time, and holds its turn until the system took it.
+fn upload_config() -> UploaderConfig {
+    UploaderConfig {
+        slots_per_peer: 1,
+        ..UploaderConfig::default()
+    }
 }
 
 struct Incoming {

@@ -1,16 +1,21 @@
-//! Async face of the upload scheduler: a lane asks for its turn and waits for it.
+//! Async face of the upload scheduler: lanes put all their requests in line, so that it can choose among
+//! them, and are told whose turn it is.
 
 use crate::clock::Clock;
 use potluck_identity::PeerId;
-use potluck_transfer::{Uploader, UploaderConfig};
-use std::collections::BTreeMap;
+use potluck_transfer::{Timestamp, Uploader, UploaderConfig};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Bytes that may be held in memory for peers that are slow to take them. Beyond, the one that has
 /// been slow for longest is given up.
 const MAX_SLOW_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Requests of one lane that may wait.
+pub(crate) const MAX_ASKED: usize = 128;
 
 /// Grants turns to upload; one for each node.
 #[derive(Clone)]
@@ -21,11 +26,24 @@ pub(crate) struct UploadGate {
 
 struct Inner {
     uploader: Uploader,
-    waiting: BTreeMap<u64, oneshot::Sender<()>>,
+    waiting: BTreeMap<u64, Waiting>,
     next_ticket: u64,
     /// In the order in which they became slow.
     slow: BTreeMap<u64, (u64, CancellationToken)>,
     slow_bytes: u64,
+    contacts: BTreeSet<PeerId>,
+}
+
+/// Who waits for a grant.
+struct Waiting {
+    tell: mpsc::Sender<Granted>,
+    bytes: u64,
+}
+
+/// A request whose turn it is.
+struct Granted {
+    ticket: u64,
+    bytes: u64,
 }
 
 impl Inner {
@@ -38,6 +56,20 @@ impl Inner {
     fn no_longer_slow(&mut self, id: u64) {
         if let Some((held, _)) = self.slow.remove(&id) {
             self.slow_bytes -= held;
+        }
+    }
+
+    /// Tells those whose turn it is.
+    fn grant(&mut self, now: Timestamp) {
+        while let Some(grant) = self.uploader.poll(now) {
+            let ticket = grant.ticket;
+            let Some(Waiting { tell, bytes }) = self.waiting.remove(&ticket) else {
+                continue;
+            };
+            // There is room for all that a lane may ask: only a lane that is gone isn't told.
+            if tell.try_send(Granted { ticket, bytes }).is_err() {
+                self.uploader.abandon(ticket);
+            }
         }
     }
 }
@@ -54,6 +86,7 @@ impl UploadGate {
             next_ticket: 0,
             slow: BTreeMap::new(),
             slow_bytes: 0,
+            contacts: BTreeSet::new(),
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -65,31 +98,40 @@ impl UploadGate {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until it is this peer's turn to receive `bytes`.
-    pub(crate) async fn turn(&self, peer: PeerId, bytes: u64) -> Result<Turn, QueueFull> {
-        let (granted, ticket) = {
-            let mut inner = self.lock();
-            let ticket = inner.ticket();
-            let now = self.clock.now();
-            inner
-                .uploader
-                .enqueue(now, peer, ticket, bytes)
-                .map_err(|_| QueueFull)?;
-            let (tell, granted) = oneshot::channel();
-            inner.waiting.insert(ticket, tell);
-            (granted, ticket)
-        };
-        // Made before the wait, so that a lane that gives up also gives its place back.
-        let turn = Turn {
+    /// A line for the requests that come on one lane of a peer.
+    pub(crate) fn line(&self, peer: PeerId) -> (Asker, Turns) {
+        let (tell, granted) = mpsc::channel(MAX_ASKED);
+        let asker = Asker {
             gate: self.clone(),
             peer,
-            bytes,
-            ticket: Some(ticket),
-            sent: 0,
+            tell,
         };
-        self.grant();
-        let _ = granted.await;
-        Ok(turn)
+        let turns = Turns {
+            gate: self.clone(),
+            peer,
+            granted,
+        };
+        (asker, turns)
+    }
+
+    /// Waits until it is this peer's turn to receive `bytes`.
+    async fn turn(&self, peer: PeerId, bytes: u64) -> Result<Turn, QueueFull> {
+        let (asker, mut turns) = self.line(peer);
+        asker.ask(bytes, 0..0)?;
+        // Dropping the line gives the place back.
+        turns.next().await.ok_or(QueueFull)
+    }
+
+    /// The peers whom the owner knows, from now on; they come first.
+    pub(crate) fn set_contacts(&self, contacts: BTreeSet<PeerId>) {
+        let mut inner = self.lock();
+        let before = std::mem::replace(&mut inner.contacts, contacts);
+        for gone in before.difference(&inner.contacts.clone()) {
+            inner.uploader.set_contact(*gone, false);
+        }
+        for known in inner.contacts.clone() {
+            inner.uploader.set_contact(known, true);
+        }
     }
 
     /// Tells the scheduler that a peer gave us bytes, which counts in its favour.
@@ -98,14 +140,87 @@ impl UploadGate {
             .uploader
             .received_from(self.clock.now(), peer, bytes);
     }
+}
 
-    fn grant(&self) {
-        let mut inner = self.lock();
-        let now = self.clock.now();
-        while let Some(grant) = inner.uploader.poll(now) {
-            if let Some(tell) = inner.waiting.remove(&grant.ticket) {
-                let _ = tell.send(());
-            }
+/// Puts requests in line; dropping it takes back those that still wait.
+pub(crate) struct Asker {
+    gate: UploadGate,
+    peer: PeerId,
+    tell: mpsc::Sender<Granted>,
+}
+
+impl Asker {
+    /// Puts a request for `bytes` in line; `keys` stand for the content that it asks for. Gives its ticket.
+    pub(crate) fn ask(&self, bytes: u64, keys: Range<u64>) -> Result<u64, QueueFull> {
+        let mut inner = self.gate.lock();
+        let now = self.gate.clock.now();
+        let ticket = inner.ticket();
+        inner
+            .uploader
+            .enqueue_keyed(now, self.peer, ticket, bytes, keys)
+            .map_err(|_| QueueFull)?;
+        let tell = self.tell.clone();
+        inner.waiting.insert(ticket, Waiting { tell, bytes });
+        inner.grant(now);
+        Ok(ticket)
+    }
+
+    /// Takes a request back; `false` when its turn has come already.
+    pub(crate) fn take_back(&self, ticket: u64) -> bool {
+        let mut inner = self.gate.lock();
+        let waited = inner.waiting.remove(&ticket).is_some();
+        if waited {
+            inner.uploader.abandon(ticket);
+        }
+        waited
+    }
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        let mut inner = self.gate.lock();
+        let own: Vec<u64> = (inner.waiting.iter())
+            .filter(|(_, waiting)| waiting.tell.same_channel(&self.tell))
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        for ticket in own {
+            inner.waiting.remove(&ticket);
+            inner.uploader.abandon(ticket);
+        }
+    }
+}
+
+/// Gives the turns of a line.
+pub(crate) struct Turns {
+    gate: UploadGate,
+    peer: PeerId,
+    granted: mpsc::Receiver<Granted>,
+}
+
+impl Turns {
+    /// The next turn; `None` when no more can come. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<Turn> {
+        let granted = self.granted.recv().await?;
+        Some(self.begin(&granted))
+    }
+
+    fn begin(&self, granted: &Granted) -> Turn {
+        Turn {
+            gate: self.gate.clone(),
+            peer: self.peer,
+            bytes: granted.bytes,
+            ticket: Some(granted.ticket),
+            sent: 0,
+        }
+    }
+}
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        self.granted.close();
+        // Turns that nobody took go to others.
+        while let Ok(granted) = self.granted.try_recv() {
+            drop(self.begin(&granted));
         }
     }
 }
@@ -121,6 +236,11 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
+    /// The ticket of the request whose turn it is; `None` while others go first.
+    pub(crate) fn ticket(&self) -> Option<u64> {
+        self.ticket
+    }
+
     /// Counts bytes that were sent under this turn.
     pub(crate) fn sent(&mut self, bytes: u64) {
         self.sent += bytes;
@@ -162,16 +282,10 @@ impl Turn {
         let Some(ticket) = self.ticket.take() else {
             return;
         };
-        {
-            let mut inner = self.gate.lock();
-            let now = self.gate.clock.now();
-            if inner.waiting.remove(&ticket).is_some() {
-                inner.uploader.abandon(ticket);
-            } else {
-                inner.uploader.finished(now, ticket, self.sent);
-            }
-        }
-        self.gate.grant();
+        let mut inner = self.gate.lock();
+        let now = self.gate.clock.now();
+        inner.uploader.finished(now, ticket, self.sent);
+        inner.grant(now);
     }
 }
 
@@ -230,6 +344,33 @@ mod tests {
         drop(passed);
         slow.resume().await;
         assert!(gate.lock().slow.is_empty() && gate.lock().slow_bytes == 0);
+    }
+
+    #[tokio::test]
+    async fn what_was_never_sent_goes_first_and_what_is_dropped_passes_on() {
+        let (gate, peer) = gate();
+        let first = gate.turn(peer, 1000).await.unwrap();
+        let (asker, mut turns) = gate.line(peer);
+        let (_, mut others) = gate.line(NodeKey::from_seed([2; 32]).peer_id());
+        let old = asker.ask(1000, 0..1).unwrap();
+        let cancelled = asker.ask(1000, 5..6).unwrap();
+        drop(first);
+        let turn = turns.next().await.unwrap();
+        assert_eq!(turn.ticket(), Some(old));
+        let again = asker.ask(1000, 0..1).unwrap();
+        let new = asker.ask(1000, 7..8).unwrap();
+        assert!(asker.take_back(cancelled) && !asker.take_back(old));
+        let mut turn = turn;
+        turn.sent(1000);
+        drop(turn);
+        let turn = turns.next().await.unwrap();
+        assert_eq!(turn.ticket(), Some(new));
+        drop(turn);
+        assert!(!asker.take_back(again));
+        drop((asker, turns));
+        assert_eq!(gate.lock().uploader.waiting(), 0);
+        assert_eq!(gate.lock().uploader.serving(), 0);
+        assert!(others.next().await.is_none());
     }
 
     #[tokio::test]

@@ -194,7 +194,7 @@ fn a_change_that_hides_its_time_never_leaves() {
             .available(&address)
             .unwrap()
             .unwrap()
-            .contains(bad as u32 / 16)
+            .contains(3_000_000 / PIECE as u32)
     );
 }
 
@@ -236,7 +236,7 @@ fn verify_finds_what_is_wrong_and_forgets_what_is_no_more() {
         .unwrap();
     assert_eq!(
         report.bad.iter().collect::<Vec<_>>(),
-        [1_000_000 / 262_144, 5_000_000 / 262_144]
+        [1_000_000 / PIECE as u32, 5_000_000 / PIECE as u32]
     );
     assert_eq!(report.problems[0].what, What::Changed);
     let available = store.available(&address).unwrap().unwrap();
@@ -355,7 +355,8 @@ fn copies_are_repaired() {
             .unwrap();
         assert_eq!(report.problem_count, 1);
         let repair = to.begin_repair(&address, &report.bad, 1).unwrap();
-        assert_eq!(fetch(&from, &repair).len(), if lost { 12 } else { 1 });
+        let expected = if lost { pieces(3_000_000) } else { 1 };
+        assert_eq!(fetch(&from, &repair).len(), expected);
         repair.finish(true, 1).unwrap();
         assert!(fs::read(&owned).unwrap() == bytes(1, 3_000_000));
         read_all(&to, &hash, 3_000_000, 64).unwrap();

@@ -156,7 +156,7 @@ fn check_after_kills(dir: &Path, total: u64, kills: u64) {
         .map(|line| line.parse::<u64>().unwrap_or(0))
         .sum();
     assert!(
-        fetched <= total + kills * 262_144,
+        fetched <= total + kills * PIECE as u64,
         "{fetched} of {total} after {kills} kills"
     );
     println!(

@@ -9,8 +9,8 @@ use crate::{GROUP_BYTES, Hash, MAX_ENTRIES, MAX_TOTAL_BYTES, Manifest, Node, Pie
 /// Most pieces that a layout has.
 pub const MAX_PIECES: u32 = 1 << 22;
 
-/// Groups in a piece are 2 to the power of this at least: 256 KiB.
-const MIN_PIECE_LOG: u32 = 4;
+/// Groups in a piece are 2 to the power of this at least: 64 KiB.
+const MIN_PIECE_LOG: u32 = 2;
 /// And at most: 16 MiB, which is what one request may ask for.
 const MAX_PIECE_LOG: u32 = 10;
 /// Up to that, pieces grow until the bytes fill at most this many of them.
@@ -301,9 +301,9 @@ mod tests {
     #[test]
     fn pieces_grow_with_the_total() {
         let piece_bytes = |total| PieceLayout::for_blob(Hash::of(b""), total).piece_bytes();
-        assert_eq!(piece_bytes(1), 256 << 10);
-        assert_eq!(piece_bytes(16 << 30), 256 << 10);
-        assert_eq!(piece_bytes((16 << 30) + 1), 512 << 10);
+        assert_eq!(piece_bytes(1), 64 << 10);
+        assert_eq!(piece_bytes(4 << 30), 64 << 10);
+        assert_eq!(piece_bytes((4 << 30) + 1), 128 << 10);
         assert_eq!(piece_bytes(1 << 40), 16 << 20);
         assert_eq!(piece_bytes(20 << 40), 16 << 20);
         let largest = PieceLayout::for_blob(Hash::of(b""), MAX_TOTAL_BYTES);

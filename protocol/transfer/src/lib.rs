@@ -17,7 +17,8 @@ pub mod wire;
 
 pub use planner::{
     Availability, BanReason, Failure, Input, InvariantError, Order, Output, Planner, PlannerConfig,
-    Progress, RequestId, SourceId, SourceReport, SourceState, SourceTraits, Waiting,
+    Progress, ReaderId, Reading, RequestId, SourceId, SourceReport, SourceState, SourceTraits,
+    Waiting,
 };
 pub use time::Timestamp;
 pub use uploader::{Grant, QueueFull, Standing, Uploader, UploaderConfig, UploaderReport};

@@ -10,9 +10,9 @@ mod support;
 
 use std::time::Duration;
 
-use potluck_transfer::{Input, Order, SourceId};
+use potluck_transfer::{Input, Order, ReaderId, Reading, SourceId};
 use proptest::prelude::*;
-use support::{Habit, PIECE, World, blob_layout};
+use support::{BLOCK, Habit, World, blob_layout};
 
 const SECOND: u64 = 1_000_000;
 
@@ -78,19 +78,37 @@ enum Whim {
     Hold(bool),
     Lost(u32),
     Gone(std::ops::Range<u32>),
+    Read(ReaderId, Reading),
+    Move(ReaderId, u64),
+    StopReading(ReaderId),
+}
+
+fn reader() -> impl Strategy<Value = ReaderId> {
+    (0..3_u64).prop_map(ReaderId)
+}
+
+fn reading(pieces: u32) -> impl Strategy<Value = Reading> {
+    let place = 0..u64::from(pieces) * BLOCK;
+    let rate = prop_oneof![Just(0), Just(u64::MAX), 1_u64..10_000_000];
+    let window = prop_oneof![Just(0), Just(u64::MAX), 0..20 * BLOCK];
+    (place.clone(), place, rate, window).prop_map(|(position, end, rate, window)| Reading {
+        position,
+        end,
+        rate,
+        window,
+    })
 }
 
 fn whim(pieces: u32) -> impl Strategy<Value = (u64, Whim)> {
-    let order = prop_oneof![
-        Just(Order::RarestFirst),
-        Just(Order::Sequential),
-        (0..pieces, 0..pieces).prop_map(|(first, pieces)| Order::Deadline { first, pieces }),
-    ];
+    let order = prop_oneof![Just(Order::RarestFirst), Just(Order::Sequential),];
     let whim = prop_oneof![
         order.prop_map(Whim::Order),
         any::<bool>().prop_map(Whim::Hold),
         (0..pieces).prop_map(Whim::Lost),
         (0..pieces).prop_map(|from| Whim::Gone(from..from + 7)),
+        (reader(), reading(pieces)).prop_map(|(id, reading)| Whim::Read(id, reading)),
+        (reader(), 0..2 * u64::from(pieces) * BLOCK).prop_map(|(id, to)| Whim::Move(id, to)),
+        reader().prop_map(Whim::StopReading),
     ];
     (0..5 * SECOND, whim)
 }
@@ -103,7 +121,7 @@ proptest! {
         pieces in 1_u32..120,
         habits in (1_u32..120).prop_flat_map(|p| proptest::collection::vec(habit(p), 0..8)),
         honest in honest(),
-        mut whims in proptest::collection::vec(whim(120), 0..6),
+        mut whims in proptest::collection::vec(whim(120), 0..8),
         seed in any::<u64>(),
     ) {
         let mut habits = habits;
@@ -122,6 +140,9 @@ proptest! {
                     let change = potluck_transfer::Availability::All;
                     world.give(Input::Availability { source: SourceId(0), change });
                 }
+                Whim::Read(reader, reading) => world.give(Input::ReaderOpened { reader, reading }),
+                Whim::Move(reader, position) => world.give(Input::ReaderMoved { reader, position }),
+                Whim::StopReading(reader) => world.give(Input::ReaderClosed { reader }),
                 Whim::Lost(piece) => {
                     let there = world.planner.have().contains(piece);
                     world.give(Input::PieceLost { piece });
@@ -138,8 +159,8 @@ proptest! {
         world.planner.check_invariants().unwrap();
         // As many first arrivals as pieces, and one more for each that was lost.
         let progress = world.planner.progress(world.time());
-        prop_assert_eq!(progress.have_pieces, pieces);
-        prop_assert_eq!(world.firsts, pieces + lost);
+        prop_assert_eq!(progress.have_pieces, 4 * pieces);
+        prop_assert_eq!(world.firsts, 4 * pieces + lost);
     }
 
     /// Sources that differ in speed but neither fail nor stall send hardly anything twice.
@@ -155,8 +176,8 @@ proptest! {
         });
         let mut world = World::new(blob_layout(pieces.into()), habits.collect(), seed);
         world.run(Duration::from_secs(400));
-        let total = u64::from(pieces) * PIECE;
-        let allowed = (total * 2 / 100).max(2 * PIECE);
+        let total = u64::from(pieces) * BLOCK;
+        let allowed = (total * 2 / 100).max(2 * BLOCK);
         prop_assert!(world.excess() <= allowed, "{} of {} bytes", world.excess(), total);
         let wasted = world.planner.progress(world.time()).wasted_bytes;
         prop_assert!(wasted <= allowed, "{} of {} bytes", wasted, total);
@@ -171,7 +192,7 @@ proptest! {
     ) {
         let pieces = 400_u64;
         let sum: u64 = rates.iter().sum();
-        let ideal = (pieces * PIECE) as f64 / sum as f64;
+        let ideal = (pieces * BLOCK) as f64 / sum as f64;
         let habits = rates.iter().map(|rate| Habit { rate: *rate, ..Habit::default() });
         let mut world = World::new(blob_layout(pieces), habits.collect(), seed);
         let taken = world.run(Duration::from_secs(1100)).as_secs_f64();

@@ -16,12 +16,12 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use potluck_content::{PieceLayout, PieceSet};
+use potluck_content::{Hash, PieceLayout, PieceSet};
 use potluck_transfer::{
-    Availability, BanReason, Failure, Input, Order, Output, Planner, PlannerConfig, SourceId,
-    SourceState, SourceTraits, Timestamp, Waiting,
+    Availability, BanReason, Failure, Input, Order, Output, Planner, PlannerConfig, ReaderId,
+    Reading, SourceId, SourceState, SourceTraits, Timestamp, Waiting,
 };
-use support::{Habit, PIECE, World, blob_layout};
+use support::{BLOCK, Habit, World, blob_layout};
 
 const SECOND: u64 = 1_000_000;
 
@@ -36,7 +36,7 @@ fn time_for(pieces: u64, habits: Vec<Habit>) -> f64 {
 
 #[test]
 fn one_source_is_used_to_the_full() {
-    let ideal = 400.0 * PIECE as f64 / 20e6;
+    let ideal = 400.0 * BLOCK as f64 / 20e6;
     let taken = time_for(400, vec![Habit::default()]);
     assert!(taken < ideal * 1.03 + 0.05, "{taken} s, ideal {ideal} s");
 }
@@ -48,7 +48,7 @@ fn distant_and_fast_source_is_used_to_the_full() {
         latency_micros: 200_000,
         ..Habit::default()
     };
-    let ideal = 400.0 * PIECE as f64 / 12.5e6;
+    let ideal = 400.0 * BLOCK as f64 / 12.5e6;
     let taken = time_for(400, vec![habit]);
     assert!(taken < ideal * 1.05 + 1.0, "{taken} s, ideal {ideal} s");
 }
@@ -63,7 +63,7 @@ fn four_sources_are_nearly_four_times_as_fast() {
 #[test]
 fn batched_delivery_does_not_hurt() {
     let batched = Habit {
-        batch: 4 * PIECE,
+        batch: 4 * BLOCK,
         ..Habit::default()
     };
     let one = time_for(800, vec![Habit::default()]);
@@ -79,7 +79,7 @@ fn a_source_that_stalls_is_replaced_within_two_seconds() {
     };
     let mut world = World::new(blob_layout(400), vec![stalls, Habit::default()], 3);
     let taken = world.run(seconds(60.0)).as_secs_f64();
-    let ideal = 1.0 + (400.0 * PIECE as f64 - 2.0 * 20e6) / 20e6;
+    let ideal = 1.0 + (400.0 * BLOCK as f64 - 2.0 * 20e6) / 20e6;
     assert!(taken < ideal + 1.0, "{taken} s, ideal {ideal} s");
     // What it was asked for before was asked of the other no later than this.
     let held: Vec<u32> = world
@@ -91,7 +91,7 @@ fn a_source_that_stalls_is_replaced_within_two_seconds() {
         .collect();
     assert!(!held.is_empty());
     assert!(
-        world.excess() <= 2 * PIECE,
+        world.excess() <= 2 * BLOCK,
         "{} bytes in excess",
         world.excess()
     );
@@ -145,7 +145,7 @@ fn a_source_that_dies_is_replaced_at_once() {
     };
     let mut world = World::new(blob_layout(400), vec![dies, Habit::default()], 3);
     let taken = world.run(seconds(60.0)).as_secs_f64();
-    let ideal = 1.0 + (400.0 * PIECE as f64 - 2.0 * 20e6) / 20e6;
+    let ideal = 1.0 + (400.0 * BLOCK as f64 - 2.0 * 20e6) / 20e6;
     assert!(taken < ideal + 0.2, "{taken} s, ideal {ideal} s");
 }
 
@@ -158,7 +158,7 @@ fn a_source_that_joins_late_is_used_at_once() {
     let mut world = World::new(blob_layout(800), vec![Habit::default(), late], 3);
     let taken = world.run(seconds(60.0)).as_secs_f64();
     assert_eq!(world.first_request_to(SourceId(1)), Some(2 * SECOND));
-    let ideal = 2.0 + (800.0 * PIECE as f64 - 2.0 * 20e6) / 40e6;
+    let ideal = 2.0 + (800.0 * BLOCK as f64 - 2.0 * 20e6) / 40e6;
     assert!(taken < ideal * 1.03 + 0.1, "{taken} s, ideal {ideal} s");
 }
 
@@ -175,9 +175,9 @@ fn a_fast_source_takes_over_from_a_slow_one() {
     };
     let mut world = World::new(blob_layout(100), vec![slow, late], 3);
     let taken = world.run(seconds(60.0)).as_secs_f64();
-    let ideal = 1.0 + 100.0 * PIECE as f64 / 20e6;
+    let ideal = 1.0 + 100.0 * BLOCK as f64 / 20e6;
     assert!(taken < ideal + 0.7, "{taken} s, ideal {ideal} s");
-    assert!(world.excess() < 2 * PIECE);
+    assert!(world.excess() < 2 * BLOCK);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_source_that_gets_slow_loses_its_work() {
     };
     let mut world = World::new(blob_layout(60), vec![trickle, Habit::default()], 3);
     let taken = world.run(seconds(60.0)).as_secs_f64();
-    assert!(taken < 60.0 * PIECE as f64 / 20e6 + 1.2, "{taken} s");
+    assert!(taken < 60.0 * BLOCK as f64 / 20e6 + 1.2, "{taken} s");
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn the_last_pieces_are_asked_for_twice_when_that_is_faster() {
     let taken = world.run(seconds(60.0)).as_secs_f64();
     // A piece takes the slow one 1.3 s.
     assert!(taken < 0.9, "{taken} s");
-    assert!(world.excess() <= PIECE);
+    assert!(world.excess() <= BLOCK);
 }
 
 #[test]
@@ -219,9 +219,9 @@ fn not_many_pieces_are_asked_for_twice() {
     let mut world = World::new(blob_layout(100), habits, 3);
     world.run(seconds(60.0));
     assert!(
-        world.excess() <= 2 * PIECE,
+        world.excess() <= 2 * BLOCK,
         "{} pieces in excess",
-        world.excess() / PIECE
+        world.excess() / BLOCK
     );
 }
 
@@ -233,7 +233,7 @@ fn the_only_source_goes_dark_and_returns() {
     };
     let mut world = World::new(blob_layout(400), vec![dark], 3);
     let taken = world.run(seconds(60.0)).as_secs_f64();
-    let ideal = 20.0 + 400.0 * PIECE as f64 / 20e6;
+    let ideal = 20.0 + 400.0 * BLOCK as f64 / 20e6;
     assert!(taken < ideal + 2.0, "{taken} s, ideal {ideal} s");
     assert!(world.planner.waiting(world.time()).is_none());
 }
@@ -251,7 +251,7 @@ fn waiting_says_why() {
     };
     world = World::new(blob_layout(4), vec![silent], 1);
     world.step();
-    assert_eq!(waiting(&world), Some(Waiting::NobodyHas { pieces: 4 }));
+    assert_eq!(waiting(&world), Some(Waiting::NobodyHas { pieces: 16 }));
     let change = Availability::All;
     world.give(Input::Availability {
         source: SourceId(0),
@@ -359,26 +359,31 @@ fn order_is_kept() {
     assert!(
         asked
             .windows(2)
-            .all(|pair| pair[0] < pair[1] || pair[0] > 280)
+            .all(|pair| pair[0] < pair[1] || pair[0] > 1160)
     );
     let mut world = World::new(blob_layout(300), vec![Habit::default()], 3);
-    world.give(Input::Order(Order::Deadline {
-        first: 100,
-        pieces: 50,
-    }));
+    world.give(Input::ReaderOpened {
+        reader: ReaderId(1),
+        reading: Reading {
+            position: 100 * BLOCK,
+            end: 300 * BLOCK,
+            rate: 0,
+            window: 50 * BLOCK,
+        },
+    });
     world.run(seconds(60.0));
     let asked: Vec<u32> = world
         .requests
         .iter()
         .flat_map(|request| request.2.clone())
         .collect();
-    assert_eq!(asked[..50], (100..150).collect::<Vec<_>>());
+    assert_eq!(asked[..200], (400..600).collect::<Vec<_>>());
 }
 
 #[test]
 fn the_rarest_come_first() {
     let common = Habit {
-        has: Some(vec![0..150]),
+        has: Some(vec![0..600]),
         ..Habit::default()
     };
     let world_habits = vec![common.clone(), common.clone(), common, Habit::default()];
@@ -390,23 +395,23 @@ fn the_rarest_come_first() {
         .filter(|request| request.1 == SourceId(3));
     let first: Vec<u32> = from_full
         .flat_map(|request| request.2.clone())
-        .take(50)
+        .take(200)
         .collect();
-    assert!(first.iter().all(|piece| *piece >= 150));
+    assert!(first.iter().all(|piece| *piece >= 600));
 }
 
 #[test]
 fn wanted_can_change() {
     let mut world = World::new(blob_layout(200), vec![Habit::default()], 3);
-    let mut half = PieceSet::new(200);
-    half.insert_range(0..100);
+    let mut half = PieceSet::new(800);
+    half.insert_range(0..400);
     world.give(Input::Wanted(half));
     let first = world.run(seconds(60.0));
-    assert!(world.arrivals.keys().all(|piece| *piece < 100));
+    assert!(world.arrivals.keys().all(|piece| *piece < 400));
     world.completed = None;
-    world.give(Input::Wanted(PieceSet::full(200)));
+    world.give(Input::Wanted(PieceSet::full(800)));
     assert!(world.run(seconds(60.0)) > first);
-    assert_eq!(world.arrivals.len(), 200);
+    assert_eq!(world.arrivals.len(), 800);
     world.completed = None;
     world.give(Input::PieceLost { piece: 7 });
     world.run(seconds(60.0));
@@ -466,7 +471,7 @@ fn changed_and_removed_pieces_are_not_asked_again() {
     }
     assert!(!asked.contains(&pieces[0]));
     planner.check_invariants().unwrap();
-    let gone: Vec<std::ops::Range<u32>> = std::iter::once(0..8).collect();
+    let gone: Vec<std::ops::Range<u32>> = std::iter::once(0..32).collect();
     planner.handle(
         now,
         Input::Availability {
@@ -496,7 +501,8 @@ fn changed_and_removed_pieces_are_not_asked_again() {
 
 #[test]
 fn answers_after_a_cancel_are_welcome() {
-    let mut planner = planner_with_one_source(1);
+    let one = Arc::new(PieceLayout::for_blob(Hash::of(b"one"), 64 * 1024));
+    let mut planner = with_one_source(one);
     let now = Timestamp::ZERO;
     let Some(Output::Request {
         source, request, ..
@@ -512,7 +518,7 @@ fn answers_after_a_cancel_are_welcome() {
         Input::Received {
             source,
             request,
-            bytes: PIECE,
+            bytes: 64 * 1024,
         },
     );
     planner.handle(
@@ -598,8 +604,11 @@ fn sources_are_bounded() {
     assert_eq!(planner.sources(Timestamp::ZERO).len(), 256);
 }
 
-fn planner_with_one_source(pieces: u64) -> Planner {
-    let layout = blob_layout(pieces);
+fn planner_with_one_source(blocks: u64) -> Planner {
+    with_one_source(blob_layout(blocks))
+}
+
+fn with_one_source(layout: Arc<PieceLayout>) -> Planner {
     let count = layout.pieces();
     let (have, wanted) = (PieceSet::new(count), PieceSet::full(count));
     let mut planner = Planner::new(PlannerConfig::default(), layout, have, wanted, 0);
@@ -612,7 +621,7 @@ fn planner_with_one_source(pieces: u64) -> Planner {
 }
 
 fn small_files(files: u32, bytes: u64) -> Arc<PieceLayout> {
-    use potluck_content::{Entry, Hash, Manifest, Node};
+    use potluck_content::{Entry, Manifest, Node};
     let entries = (0..files).map(|n| Entry {
         path: format!("f{n:06}").parse().unwrap(),
         node: Node::File {

@@ -1,8 +1,12 @@
 //! What is simulated.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
+
+/// Bytes of a piece: what the layout makes of content of this size.
+const PIECE_BYTES: u64 = 64 * 1024;
 
 /// What goes on besides the download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,16 +21,25 @@ pub enum Scenario {
     Stall,
     /// The network falls apart in two halves for twenty seconds.
     Partition,
+    /// A third of the downloaders can send a tenth of what the others can.
+    Uneven,
+    /// The seed leaves for good when it has sent 1.2 copies.
+    Orphaned,
+    /// One in five never sends anything; some of those are known to a few others, as contacts.
+    Takers,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::Swarm,
         Self::Churn,
         Self::Liars,
         Self::Stall,
         Self::Partition,
+        Self::Uneven,
+        Self::Orphaned,
+        Self::Takers,
     ];
 }
 
@@ -38,6 +51,9 @@ impl fmt::Display for Scenario {
             Self::Liars => "liars",
             Self::Stall => "stall",
             Self::Partition => "partition",
+            Self::Uneven => "uneven",
+            Self::Orphaned => "orphaned",
+            Self::Takers => "takers",
         })
     }
 }
@@ -49,7 +65,10 @@ impl FromStr for Scenario {
         Self::ALL
             .into_iter()
             .find(|scenario| scenario.to_string() == text)
-            .ok_or_else(|| format!("no scenario \"{text}\": swarm, churn, liars, stall, partition"))
+            .ok_or_else(|| {
+                let known = Self::ALL.map(|scenario| scenario.to_string()).join(", ");
+                format!("no scenario \"{text}\": {known}")
+            })
     }
 }
 
@@ -58,7 +77,7 @@ impl FromStr for Scenario {
 pub struct Config {
     /// Nodes that download; one more has everything from the start.
     pub peers: u32,
-    /// Pieces of 256 KiB.
+    /// Pieces of 64 KiB.
     pub pieces: u32,
     /// Everything random follows from it.
     pub seed: u64,
@@ -74,6 +93,8 @@ pub struct Config {
     pub loss_ppm: u32,
     /// Other downloaders that each connects to. Everyone knows the seed.
     pub degree: u32,
+    /// How long those who leave stay away, in seconds.
+    pub away_seconds: Range<u64>,
     /// Events between two checks of a node's invariants.
     pub check_every: u64,
 }
@@ -82,7 +103,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             peers: 200,
-            pieces: 256,
+            pieces: 1024,
             seed: 1,
             scenario: Scenario::Swarm,
             up: 5_000_000,
@@ -90,6 +111,7 @@ impl Default for Config {
             latency: Duration::from_millis(10),
             loss_ppm: 0,
             degree: 20,
+            away_seconds: 1..15,
             check_every: 2_000,
         }
     }
@@ -99,7 +121,29 @@ impl Config {
     /// Bytes of the content.
     #[must_use]
     pub fn content_bytes(&self) -> u64 {
-        u64::from(self.pieces) * 256 * 1024
+        u64::from(self.pieces) * PIECE_BYTES
+    }
+
+    /// Bytes a second that a node can send; node 0 is the seed.
+    #[must_use]
+    pub fn up_of(&self, node: u32) -> u64 {
+        match self.scenario {
+            Scenario::Uneven if node % 3 == 1 => self.up / 10,
+            Scenario::Takers if self.takes_only(node) => 0,
+            _ => self.up,
+        }
+    }
+
+    /// Whether a node never sends anything.
+    #[must_use]
+    pub fn takes_only(&self, node: u32) -> bool {
+        self.scenario == Scenario::Takers && node % 5 == 1
+    }
+
+    /// Whether a node is a contact of those whom it is connected to.
+    #[must_use]
+    pub fn is_contact(&self, node: u32) -> bool {
+        self.takes_only(node) && node % 20 == 1
     }
 
     /// The command that runs the same again.
@@ -131,7 +175,10 @@ impl Config {
         let bytes = u128::from(self.content_bytes()) * 1_000_000;
         let peers = u128::from(self.peers);
         let (up, down) = (u128::from(self.up.max(1)), u128::from(self.down.max(1)));
-        let together = peers * bytes / (up * (peers + 1));
+        let all_up: u128 = (0..=self.peers)
+            .map(|node| u128::from(self.up_of(node)))
+            .sum();
+        let together = peers * bytes / all_up.max(1);
         let micros = (bytes / up).max(bytes / down).max(together);
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }

@@ -21,7 +21,7 @@ impl World {
     pub(crate) fn gossip(&mut self, id: NodeId) {
         let node = &mut self.nodes[id];
         node.gossip_due = false;
-        if !node.online {
+        if !node.online || node.takes_only {
             return;
         }
         let ranges = node.take_news();

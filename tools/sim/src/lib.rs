@@ -17,5 +17,5 @@ mod trace;
 mod world;
 
 pub use config::{Config, Scenario};
-pub use summary::Summary;
+pub use summary::{Shares, Summary};
 pub use world::{Failure, run};

@@ -32,10 +32,10 @@ struct RunArgs {
     /// Run this many seeds, beginning with --seed.
     #[arg(long, default_value_t = 1)]
     seeds: u64,
-    /// Pieces of 256 KiB.
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    /// Pieces of 64 KiB.
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pieces: u32,
-    /// swarm, churn, liars, stall or partition.
+    /// swarm, churn, liars, stall, partition, uneven, orphaned or takers.
     #[arg(long, default_value_t = Scenario::Swarm)]
     scenario: Scenario,
     /// Bytes a second that each node can send.

@@ -7,7 +7,7 @@ use potluck_transfer::{Availability, Failure, Input, SourceId, SourceTraits, Tim
 use rand::RngExt;
 
 use crate::event::{Chunk, ConnId, Event, Message, NodeId, Refusal};
-use crate::world::World;
+use crate::world::{SEED, World};
 
 /// Bytes of a packet, for counting losses.
 const PACKET: u64 = 1_400;
@@ -77,6 +77,14 @@ impl World {
                         traits: SourceTraits::default(),
                     },
                 );
+            }
+            // The seed's owner knows nobody.
+            if self.nodes[id].is_contact && other != SEED {
+                let peer = self.nodes[id].peer;
+                self.nodes[other].uploader.set_contact(peer, true);
+            }
+            if self.nodes[other].takes_only {
+                continue;
             }
             let message = match self.nodes[other].claims() {
                 None => Message::HaveAll,
@@ -175,6 +183,9 @@ impl World {
         }
         self.nodes[id].uplink_busy = false;
         self.nodes[id].sent_bytes += chunk.bytes;
+        if id == SEED {
+            self.maybe_orphan();
+        }
         let mut at = self.arrival(chunk.from, chunk.to);
         if self.is_hit(chunk.bytes) {
             // Sent again a round trip later; what follows waits for it.
@@ -182,7 +193,9 @@ impl World {
         }
         at = self.conns[chunk.conn].in_order(id, at);
         self.queue.push(at, Event::Arrived { chunk });
-        self.pump(id);
+        if self.nodes[id].online {
+            self.pump(id);
+        }
     }
 
     /// Whether a packet of so many bytes was lost.
@@ -226,6 +239,9 @@ impl World {
         }
         let source = SourceId(conn as u64);
         self.nodes[to].received_bytes += bytes;
+        if chunk.from != SEED && !self.someone_is_done {
+            self.nodes[to].from_strangers += bytes;
+        }
         self.tell(
             to,
             Input::Received {

@@ -57,6 +57,12 @@ pub(crate) struct Node {
     pub(crate) epoch: u32,
     pub(crate) silent_until: Timestamp,
     pub(crate) latency: Duration,
+    /// Bytes a second that it can send.
+    pub(crate) up: u64,
+    /// It tells nobody what it has and sends nothing.
+    pub(crate) takes_only: bool,
+    /// The owners of the others know it.
+    pub(crate) is_contact: bool,
     pub(crate) conns: BTreeSet<ConnId>,
     /// Requests of others, by ticket.
     pub(crate) asked: BTreeMap<u64, Asked>,
@@ -71,6 +77,8 @@ pub(crate) struct Node {
     pub(crate) gossip_due: bool,
     pub(crate) finished: Option<Timestamp>,
     pub(crate) sent_bytes: u64,
+    /// Bytes that came from others than the seed.
+    pub(crate) from_strangers: u64,
     pub(crate) received_bytes: u64,
     pub(crate) bans: u32,
 }
@@ -81,7 +89,6 @@ impl Node {
         seed[..8].copy_from_slice(&(id as u64).to_be_bytes());
         let config = UploaderConfig {
             slots: 2,
-            queue_total: 96,
             ..UploaderConfig::default()
         };
         Self {
@@ -93,6 +100,9 @@ impl Node {
             epoch: 0,
             silent_until: Timestamp::ZERO,
             latency,
+            up: 0,
+            takes_only: false,
+            is_contact: false,
             conns: BTreeSet::new(),
             asked: BTreeMap::new(),
             tickets: BTreeMap::new(),
@@ -104,6 +114,7 @@ impl Node {
             gossip_due: false,
             finished: None,
             sent_bytes: 0,
+            from_strangers: 0,
             received_bytes: 0,
             bans: 0,
         }

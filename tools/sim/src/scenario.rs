@@ -16,7 +16,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 impl World {
     pub(crate) fn set_the_scene(&mut self) {
         match self.config.scenario {
-            Scenario::Swarm => {}
+            Scenario::Swarm | Scenario::Uneven | Scenario::Orphaned | Scenario::Takers => {}
             Scenario::Churn => self.plan_churn(),
             Scenario::Liars => self.make_liars(),
             Scenario::Stall => self.plan_silences(),
@@ -65,7 +65,8 @@ impl World {
             let leaves = self.moment();
             let politely = self.rng.random();
             self.queue.push(leaves, Event::Leave { node, politely });
-            let returns = leaves + self.time(1, 15);
+            let away = self.config.away_seconds.clone();
+            let returns = leaves + self.time(away.start, away.end);
             self.queue.push(returns, Event::Return { node });
         }
     }
@@ -96,6 +97,14 @@ impl World {
             let until = from + time;
             self.queue.push(from, Event::Silence { node, until });
             self.queue.push(until, Event::Speak { node });
+        }
+    }
+
+    /// The seed leaves when it has sent what it is going to send.
+    pub(crate) fn maybe_orphan(&mut self) {
+        let enough = self.config.content_bytes() / 5 * 6;
+        if self.config.scenario == Scenario::Orphaned && self.nodes[SEED].sent_bytes >= enough {
+            self.leave(SEED, false);
         }
     }
 

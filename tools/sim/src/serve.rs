@@ -57,10 +57,12 @@ impl World {
         let peer = self.nodes[from].peer;
         let now = self.now;
         let node = &mut self.nodes[id];
-        let key = u64::from(pieces.first().copied().unwrap_or(0));
+        let first = u64::from(pieces.first().copied().unwrap_or(0));
+        let in_a_row = pieces.windows(2).take_while(|pair| pair[0] + 1 == pair[1]);
+        let keys = first..first + 1 + in_a_row.count() as u64;
         if node
             .uploader
-            .enqueue_keyed(now, peer, ticket, bytes, key)
+            .enqueue_keyed(now, peer, ticket, bytes, keys)
             .is_err()
         {
             self.refuse(conn, id, request, Refusal::Busy);
@@ -127,7 +129,9 @@ impl World {
                 let node = &mut self.nodes[id];
                 node.uplink_busy = true;
                 let epoch = node.epoch;
-                let at = self.now.plus_micros(time_for(chunk.bytes, self.config.up));
+                let at = self
+                    .now
+                    .plus_micros(time_for(chunk.bytes, self.nodes[id].up));
                 self.queue.push(
                     at,
                     Event::Sent {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::node::Node;
 use crate::world::{SEED, World};
 
 /// Figures of a run that ended well.
@@ -27,12 +28,41 @@ pub struct Summary {
     pub received_bytes: u64,
     /// Of those, in vain.
     pub wasted_bytes: u64,
+    /// Bytes that those who send and those who only take got of others than the seed, on average, until the first was
+    /// complete; and the same of those takers who are contacts.
+    pub shares: Shares,
     /// Sources that were banned, counted at each node.
     pub bans: u32,
     /// Events processed.
     pub events: u64,
     /// Fingerprint of all events in order.
     pub trace: u64,
+}
+
+/// What different kinds of nodes got while upload was scarce, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Shares {
+    /// Those who send too.
+    pub giver: f64,
+    /// Those who never send.
+    pub taker: f64,
+    /// Those who never send and are contacts.
+    pub contact: f64,
+}
+
+impl Shares {
+    fn of(world: &World) -> Self {
+        let mean = |kind: &dyn Fn(&Node) -> bool| {
+            let of_kind = || world.nodes.iter().skip(1).filter(|node| kind(node));
+            let bytes: u64 = of_kind().map(|node| node.from_strangers).sum();
+            bytes as f64 / of_kind().count().max(1) as f64
+        };
+        Self {
+            giver: mean(&|node| !node.takes_only),
+            taker: mean(&|node| node.takes_only && !node.is_contact),
+            contact: mean(&|node| node.is_contact),
+        }
+    }
 }
 
 impl Summary {
@@ -58,6 +88,7 @@ impl Summary {
             seed_copies: world.nodes[SEED].sent_bytes as f64 / content,
             received_bytes: downloaders().map(|node| node.received_bytes).sum(),
             wasted_bytes: progress.map(|progress| progress.wasted_bytes).sum(),
+            shares: Shares::of(world),
             bans: downloaders().map(|node| node.bans).sum(),
             events: world.events,
             trace: world.trace.value(),

@@ -58,6 +58,8 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) events: u64,
     pub(crate) broken: Option<String>,
+    /// Someone is complete: from then on upload is not scarce any more.
+    pub(crate) someone_is_done: bool,
     /// The node whose invariants were checked last.
     checked: NodeId,
 }
@@ -91,6 +93,7 @@ impl World {
             trace: Trace::new(config.seed),
             events: 0,
             broken: None,
+            someone_is_done: false,
             checked: 0,
             config,
         };
@@ -116,7 +119,12 @@ impl World {
                 self.rng.random(),
             )
         });
-        Node::new(id, planner, latency)
+        let number = u32::try_from(id).unwrap_or(u32::MAX);
+        let mut node = Node::new(id, planner, latency);
+        node.up = self.config.up_of(number);
+        node.takes_only = self.config.takes_only(number);
+        node.is_contact = self.config.is_contact(number);
+        node
     }
 
     fn run_to_end(&mut self) -> Result<(), String> {
@@ -273,7 +281,10 @@ impl World {
                 self.nodes[id].bans += 1;
                 self.hang_up(conn, id);
             }
-            Output::Complete => self.nodes[id].finished = Some(self.now),
+            Output::Complete => {
+                self.nodes[id].finished = Some(self.now);
+                self.someone_is_done = true;
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ fn config(scenario: Scenario, seed: u64) -> Config {
     Config {
         scenario,
         seed,
-        pieces: 48,
+        pieces: 192,
         ..Config::default()
     }
 }
@@ -42,6 +42,88 @@ fn a_flash_crowd_ends_near_the_fluid_bound() {
         assert!(summary.waste() < 0.03, "{summary}");
         assert_eq!(summary.bans, 0);
     }
+}
+
+/// A swarm as large as they come, run once.
+fn thousand(scenario: Scenario) -> Summary {
+    let config = Config {
+        peers: 1_000,
+        pieces: 512,
+        up: 2_500_000,
+        down: 5_000_000,
+        away_seconds: 1..5,
+        check_every: 20_000,
+        scenario,
+        ..Config::default()
+    };
+    run(&config).unwrap_or_else(|failure| panic!("failed {failure}"))
+}
+
+#[test]
+fn a_thousand_end_near_the_fluid_bound() {
+    let summary = thousand(Scenario::Swarm);
+    assert_eq!(summary.finished, 1_000, "{summary}");
+    assert!(summary.ratio() <= 1.2, "{summary}");
+    assert!(summary.waste() < 0.02, "{summary}");
+}
+
+#[test]
+fn a_thousand_of_whom_many_leave_and_return_end_in_half_as_much_again() {
+    let summary = thousand(Scenario::Churn);
+    assert_eq!(summary.finished, 1_000, "{summary}");
+    assert!(summary.ratio() <= 1.5, "{summary}");
+}
+
+#[test]
+fn a_thousand_whose_seed_leaves_finish() {
+    let summary = thousand(Scenario::Orphaned);
+    assert_eq!(summary.finished, 1_000, "{summary}");
+    assert!(summary.seed_copies < 1.25, "{summary}");
+}
+
+#[test]
+fn small_swarms_end_near_the_fluid_bound_and_spare_the_seed() {
+    for peers in [8, 16, 32] {
+        for seed in 1..=3 {
+            let config = Config {
+                peers,
+                seed,
+                ..Config::default()
+            };
+            let summary = run(&config).unwrap();
+            assert!(summary.ratio() <= 1.15, "{summary}");
+            assert!(summary.seed_copies <= 1.15, "{summary}");
+            assert!(summary.waste() <= 0.01, "{summary}");
+        }
+    }
+}
+
+#[test]
+fn slow_links_among_fast_ones_are_no_drag() {
+    for peers in [8, 32, 100] {
+        for seed in 1..=2 {
+            let config = Config {
+                peers,
+                seed,
+                scenario: Scenario::Uneven,
+                ..Config::default()
+            };
+            let summary = run(&config).unwrap();
+            assert!(summary.ratio() <= 1.3, "{summary}");
+        }
+    }
+}
+
+#[test]
+fn a_distant_swarm_sends_hardly_anything_twice() {
+    let config = Config {
+        peers: 100,
+        latency: Duration::from_millis(50),
+        ..Config::default()
+    };
+    let summary = run(&config).unwrap();
+    assert!(summary.waste() <= 0.02, "{summary}");
+    assert!(summary.ratio() <= 1.3, "{summary}");
 }
 
 #[test]
@@ -101,7 +183,7 @@ fn a_failure_says_how_to_see_it_again() {
     assert!(
         failure
             .command
-            .contains("--peers 2 --seed 1 --pieces 256 --scenario swarm")
+            .contains("--peers 2 --seed 1 --pieces 1024 --scenario swarm")
     );
     assert!(
         failure
@@ -115,7 +197,7 @@ fn a_failure_says_how_to_see_it_again() {
 fn the_summary_is_one_line_of_json() {
     let config = Config {
         peers: 3,
-        pieces: 4,
+        pieces: 16,
         ..Config::default()
     };
     let json = run(&config).unwrap().to_json();

@@ -22,7 +22,7 @@ use std::time::Duration;
 use support::{Node, Scratch, assert_same_tree, is_quick, strip_hints, write_file, write_tree};
 
 const GROUP: u64 = 16 * 1024;
-const PIECE: u64 = 256 * 1024;
+const PIECE: u64 = 64 * 1024;
 const GIB: u64 = 1 << 30;
 
 /// Two nodes; the second one is told of the first.

@@ -50,7 +50,7 @@ impl Key {
 }
 
 /// Every setting, in the order in which they are shown.
-pub(super) const KEYS: [Key; 13] = [
+pub(super) const KEYS: [Key; 14] = [
     key(
         "net.listen",
         "Addresses to listen on; without it port 4771, or a free one when that is taken",
@@ -181,6 +181,17 @@ pub(super) const KEYS: [Key; 13] = [
         |config| config.share.threads.to_string(),
     )
     .live(),
+    key(
+        "share.contacts",
+        "Peer ids of people you know: they are served before all others",
+        |config, value| value::peer_ids(value).map(|found| config.share.contacts = found),
+        |config| {
+            let ids = config.share.contacts.iter().map(ToString::to_string);
+            ids.collect::<Vec<_>>().join(",")
+        },
+    )
+    .live()
+    .list(),
 ];
 
 fn show_rate(rate: Rate) -> String {

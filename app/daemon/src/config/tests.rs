@@ -29,7 +29,8 @@ fn every_key_is_read() {
          private_key_file = \"swarm.key\"\nrelay = true\ndht = \"server\"\n\
          peers = [\"/ip4/1.2.3.4/tcp/4771/p2p/12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5\"]\n\
          [limits]\nup = \"20MB/s\"\ndown = \"off\"\nmax_connections = 50\n\
-         max_memory = \"512MiB\"\nstorage = \"1.5TB\"\n[share]\nthreads = 2\n",
+         max_memory = \"512MiB\"\nstorage = \"1.5TB\"\n[share]\nthreads = 2\n\
+         contacts = [\"12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5\"]\n",
     );
     let config = load(dir.path()).unwrap();
     assert_eq!(
@@ -49,6 +50,7 @@ fn every_key_is_read() {
         (config.limits.max_connections, config.share.threads),
         (50, 2)
     );
+    assert_eq!(config.share.contacts.len(), 1);
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! Values: what each kind of setting accepts, and what to say when it does not.
 
 use potluck_api::Rate;
+use potluck_identity::PeerId;
 use potluck_net::Multiaddr;
 use toml_edit::Value;
+
+/// Peers that an owner may know.
+const MAX_CONTACTS: usize = 1024;
 
 /// A value that a setting does not take: what is wrong with it and what to write instead.
 #[derive(Debug)]
@@ -191,6 +195,28 @@ pub(super) fn peers(value: &Value) -> Result<Vec<String>, Wrong> {
                 "end it in /p2p/<peer id>; 'potluck id' on that node shows it",
             ));
         }
+    }
+    Ok(found)
+}
+
+/// A list of peer ids.
+pub(super) fn peer_ids(value: &Value) -> Result<Vec<PeerId>, Wrong> {
+    let wanted = "a list of peer ids, as 'potluck id' shows them";
+    let list = value.as_array().ok_or_else(|| Wrong::kind(value, wanted))?;
+    if list.len() > MAX_CONTACTS {
+        let what = format!("has {} peers", list.len());
+        return Err(Wrong::new(what, format!("{MAX_CONTACTS} are the most")));
+    }
+    let mut found = Vec::new();
+    for item in list {
+        let text = item.as_str().ok_or_else(|| Wrong::kind(item, wanted))?;
+        let peer = text.parse().map_err(|_| {
+            Wrong::new(
+                format!("has {}, which is no peer id", quoted(text)),
+                "'potluck id' on that node shows it",
+            )
+        })?;
+        found.push(peer);
     }
     Ok(found)
 }

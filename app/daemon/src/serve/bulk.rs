@@ -1,9 +1,10 @@
 //! The provider's end of the bulk lane `/potluck/bulk/1`.
 
+use super::line::{Next, Queue};
 use crate::context::Context;
 use crate::frames::{breach, malformed, read_frame};
 use crate::swarms::Update;
-use crate::upload_gate::Turn;
+use crate::upload_gate::{Turn, Turns};
 use potluck_content::tree::Geometry;
 use potluck_content::{Address, Hash, PieceLayout};
 use potluck_identity::PeerId;
@@ -12,18 +13,13 @@ use potluck_store::ReadError;
 use potluck_transfer::wire::bulk::{
     Cancel, HEADER_BYTES, Header, Item, MAX_FRAME_BYTES, Message, Request, Status,
 };
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::Notify;
 use tokio::task::block_in_place;
 
-/// Requests that may wait on one lane, and their items; a peer that sends more is not read from
-/// until one is done.
-const MAX_WAITING: usize = 128;
-const MAX_WAITING_ITEMS: usize = 4096;
 /// Bytes of one item; what is read for it is kept in memory until it is sent.
 const MAX_ITEM_BYTES: u64 = 4 * 1024 * 1024;
 /// Blobs that are hashed again when a peer cuts the lane: what is on its way fits in them.
@@ -42,70 +38,24 @@ const SLOW: Duration = Duration::from_millis(250);
 /// A peer that does not take a chunk for this long is gone.
 const WRITE_TIME: Duration = Duration::from_secs(20);
 
-#[derive(Default)]
-struct Waiting {
-    requests: VecDeque<Request>,
-    items: usize,
-    cancelled: BTreeSet<u32>,
-    closed: bool,
-}
-
-#[derive(Default)]
-struct Queue {
-    waiting: Mutex<Waiting>,
-    came: Notify,
-    went: Notify,
-}
-
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn next(&self) -> Option<Request> {
-        loop {
-            let came = self.came.notified();
-            {
-                let mut waiting = self.lock();
-                if let Some(request) = waiting.requests.pop_front() {
-                    waiting.items -= request.items.len();
-                    self.went.notify_one();
-                    return Some(request);
-                }
-                if waiting.closed {
-                    return None;
-                }
-            }
-            came.await;
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        let waiting = self.lock();
-        waiting.requests.len() >= MAX_WAITING || waiting.items >= MAX_WAITING_ITEMS
-    }
-
-    fn cancelled(&self, id: u32) -> bool {
-        self.lock().cancelled.remove(&id)
-    }
-}
-
 /// Serves one lane to its end.
 pub(super) async fn serve(ctx: &Arc<Context>, pipe: Pipe) {
     let peer = pipe.peer;
-    let queue = Queue::default();
+    let (asker, turns) = ctx.gate.line(peer);
+    let queue = Queue::new(asker);
     let mut server = Server {
         ctx,
         peer,
         writer: pipe.writer,
         queue: &queue,
+        turns,
         proof: Vec::new(),
         layout: None,
         fast: false,
         recent: VecDeque::new(),
     };
     let ended = tokio::select! {
-        ended = read_requests(pipe.reader, &queue) => match ended {
+        ended = read_requests(ctx, pipe.reader, &queue) => match ended {
             Ok(()) => Ok(()),
             Err(error) => Err(error),
         },
@@ -125,33 +75,17 @@ pub(super) async fn serve(ctx: &Arc<Context>, pipe: Pipe) {
 
 /// Reads requests into the queue. Ends with an error, or waits for ever once the peer said that no
 /// more will come, so that what it asked is still served.
-async fn read_requests(mut reader: PipeReader, queue: &Queue) -> io::Result<()> {
+async fn read_requests(ctx: &Context, mut reader: PipeReader, queue: &Queue) -> io::Result<()> {
     while let Some(frame) = read_frame(&mut reader, MAX_FRAME_BYTES).await? {
-        let message = Message::decode(&frame).map_err(malformed)?;
-        match message {
+        match Message::decode(&frame).map_err(malformed)? {
             Message::Request(request) => {
-                loop {
-                    let went = queue.went.notified();
-                    if !queue.is_full() {
-                        break;
-                    }
-                    went.await;
-                }
-                let mut waiting = queue.lock();
-                waiting.items += request.items.len();
-                waiting.requests.push_back(request);
+                queue.room().await;
+                queue.push(ctx, request);
             }
-            Message::Cancel(Cancel { id }) => {
-                let mut waiting = queue.lock();
-                if waiting.cancelled.len() < MAX_WAITING {
-                    waiting.cancelled.insert(id);
-                }
-            }
+            Message::Cancel(Cancel { id }) => queue.cancel(id),
         }
-        queue.came.notify_one();
     }
-    queue.lock().closed = true;
-    queue.came.notify_one();
+    queue.close();
     std::future::pending().await
 }
 
@@ -160,6 +94,7 @@ struct Server<'a> {
     peer: PeerId,
     writer: PipeWriter,
     queue: &'a Queue,
+    turns: Turns,
     proof: Vec<u8>,
     layout: Option<(Address, Arc<PieceLayout>)>,
     /// The peer took the last step at once.
@@ -170,41 +105,29 @@ struct Server<'a> {
 
 impl Server<'_> {
     async fn run(&mut self) -> io::Result<()> {
-        while let Some(request) = self.next().await {
-            self.request(request).await?;
+        while let Some(next) = self.next().await {
+            match next {
+                Next::Serve(request, turn) => self.request(request, turn).await?,
+                Next::Refuse(id, status) => self.refuse(id, 0, status).await?,
+            }
         }
         self.writer.shutdown().await
     }
 
     /// The next request. Nobody knows for how long a lane will be idle; memory is for those that
     /// are not.
-    async fn next(&mut self) -> Option<Request> {
-        if let Ok(next) = tokio::time::timeout(IDLE, self.queue.next()).await {
+    async fn next(&mut self) -> Option<Next> {
+        let soon = self.queue.next(&mut self.turns);
+        if let Ok(next) = tokio::time::timeout(IDLE, soon).await {
             return next;
         }
         self.writer.rest();
         self.proof = Vec::new();
-        self.queue.next().await
+        self.queue.next(&mut self.turns).await
     }
 
     /// Answers one request. An item that cannot be served ends the answer.
-    async fn request(&mut self, request: Request) -> io::Result<()> {
-        let bytes = request.data_len();
-        let served = self.ctx.may_serve(&request.root);
-        let turn = if served {
-            self.ctx.gate.turn(self.peer, bytes).await.ok()
-        } else {
-            None
-        };
-        let Some(mut turn) = turn else {
-            // "Not have" is what a liar says of what it claimed; who stopped sharing did have it.
-            let status = if served {
-                Status::Busy
-            } else {
-                Status::Changed
-            };
-            return self.refuse(request.id, 0, status).await;
-        };
+    async fn request(&mut self, request: Request, mut turn: Turn) -> io::Result<()> {
         for (index, item) in (0u16..).zip(&request.items) {
             let status = if self.queue.cancelled(request.id) {
                 Status::Cancelled

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod control;
+mod line;
 
 use crate::context::Context;
 use potluck_net::{Channel, Pipe};

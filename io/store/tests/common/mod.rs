@@ -29,6 +29,14 @@ pub fn bytes(seed: u64, len: usize) -> Vec<u8> {
     out
 }
 
+/// Bytes of a piece of a file that is not huge.
+pub const PIECE: usize = 64 * 1024;
+
+/// Pieces of a file of so many bytes.
+pub fn pieces(bytes: usize) -> usize {
+    bytes.div_ceil(PIECE)
+}
+
 pub fn put(path: &Path, data: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, data).unwrap();

@@ -1,7 +1,5 @@
 //! Gives a source with room its next request.
 
-use std::ops::Range;
-
 use super::Planner;
 use super::api::{Order, Output, RequestId, SourceId};
 use super::ledger::Request;
@@ -11,6 +9,8 @@ use crate::Timestamp;
 
 /// Runs of neighbouring pieces that are put together when each of them is small.
 const MAX_RUNS: usize = 64;
+/// So many bytes are worth a request.
+const GATHER_BYTES: u64 = 256 * 1024;
 
 /// A request in the making.
 #[derive(Default)]
@@ -33,7 +33,7 @@ impl Planner {
     /// The next request for a source, if it has room and something is open for it.
     pub(super) fn assign(&mut self, now: Timestamp, id: SourceId) -> Option<Output> {
         let limits = self.room(id)?;
-        let draft = self.draft(id, limits);
+        let draft = self.draft(now, id, limits);
         if draft.pieces.is_empty() {
             self.hungry.insert(id);
             self.arm_takeover(now);
@@ -86,14 +86,20 @@ impl Planner {
     }
 
     /// Chooses pieces and takes them out of the picker.
-    fn draft(&mut self, id: SourceId, limits: Limits) -> Draft {
+    fn draft(&mut self, now: Timestamp, id: SourceId, limits: Limits) -> Draft {
         let mut draft = Draft::default();
         for _ in 0..MAX_RUNS {
-            let Some(start) = self.choose(id) else { break };
+            let Some(start) = self.choose(now, id) else {
+                break;
+            };
+            let mut limits = limits;
+            if self.readers.wait_for(start) {
+                limits.bytes = limits.bytes.min(self.urgent_bytes(id));
+            }
             if !self.add_run(id, start, limits, &mut draft) {
                 break;
             }
-            let enough = draft.bytes >= limits.bytes.min(self.config.min_request);
+            let enough = draft.bytes >= limits.bytes.min(GATHER_BYTES);
             if enough || !limits.mixes_blobs {
                 break;
             }
@@ -102,24 +108,17 @@ impl Planner {
     }
 
     /// The piece that should come next from this source.
-    fn choose(&mut self, id: SourceId) -> Option<u32> {
+    fn choose(&mut self, now: Timestamp, id: SourceId) -> Option<u32> {
+        if !self.readers.is_empty()
+            && let Some(piece) = self.urgent_for(now, id)
+        {
+            return Some(piece);
+        }
         let source = self.sources.get(&id)?;
         let has = source.holdings.bits();
         match self.order {
             Order::Sequential => self.picker.first_in(has, 0..self.layout.pieces()),
-            Order::Deadline { .. } => self
-                .picker
-                .first_in(has, self.urgent())
-                .or_else(|| self.picker.rarest(has, source.cursor, &mut self.rng)),
             Order::RarestFirst => self.picker.rarest(has, source.cursor, &mut self.rng),
-        }
-    }
-
-    /// The pieces that a reader waits for.
-    fn urgent(&self) -> Range<u32> {
-        match self.order {
-            Order::Deadline { first, pieces } => first..first.saturating_add(pieces),
-            Order::RarestFirst | Order::Sequential => 0..0,
         }
     }
 
@@ -157,11 +156,14 @@ impl Planner {
 
     /// Whether neighbours should come in one request: the same urgency or rarity.
     fn in_one_run(&self, start: u32, piece: u32) -> bool {
-        let urgent = self.urgent();
+        if self.readers.wait_for(start) != self.readers.wait_for(piece) {
+            return false;
+        }
         match self.order {
             Order::Sequential => true,
-            Order::Deadline { .. } if urgent.contains(&start) => urgent.contains(&piece),
-            Order::Deadline { .. } | Order::RarestFirst => self.picker.same_level(start, piece),
+            Order::RarestFirst => {
+                self.readers.wait_for(start) || self.picker.same_level(start, piece)
+            }
         }
     }
 
@@ -196,6 +198,7 @@ impl Planner {
             remaining: bytes,
             received: 0,
             verified: 0,
+            rescue: false,
             weak: false,
         });
         if let Some(source) = self.sources.get_mut(&id) {
@@ -203,6 +206,7 @@ impl Planner {
             let due = now + source.rhythm.patience(&self.config);
             self.arm(due);
         }
+        self.arm_rescue(now);
         for piece in &pieces {
             self.refresh(*piece);
             self.cancel_displaced(now, *piece);

@@ -41,6 +41,7 @@ impl Planner {
             self.take_over(now);
         }
         self.arm_takeover(now);
+        self.check_readers(now);
     }
 
     fn end_pause(&mut self, now: Timestamp, id: SourceId) {

@@ -122,7 +122,7 @@ impl Planner {
     }
 
     /// Microseconds until a source would have delivered one more piece.
-    fn done_in(&self, now: Timestamp, id: SourceId, piece: u32) -> u64 {
+    pub(super) fn done_in(&self, now: Timestamp, id: SourceId, piece: u32) -> u64 {
         let Some(source) = self.sources.get(&id) else {
             return u64::MAX / 8;
         };

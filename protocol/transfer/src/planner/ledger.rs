@@ -13,7 +13,8 @@ pub(super) struct Request {
     pub(super) remaining: u64,
     pub(super) received: u64,
     pub(super) verified: u64,
-
+    /// Asked because another source was late.
+    pub(super) rescue: bool,
     /// The source fell silent: others may claim the pieces.
     pub(super) weak: bool,
 }

@@ -18,6 +18,7 @@ mod endgame;
 mod invariants;
 mod ledger;
 mod picker;
+mod readers;
 mod replies;
 mod report;
 mod source;
@@ -31,14 +32,15 @@ use std::sync::Arc;
 use potluck_content::{PieceLayout, PieceSet};
 
 pub use api::{
-    Availability, BanReason, Failure, Input, Order, Output, PlannerConfig, Progress, RequestId,
-    SourceId, SourceReport, SourceState, SourceTraits, Waiting,
+    Availability, BanReason, Failure, Input, Order, Output, PlannerConfig, Progress, ReaderId,
+    Reading, RequestId, SourceId, SourceReport, SourceState, SourceTraits, Waiting,
 };
 pub use invariants::InvariantError;
 
 use crate::Timestamp;
 use ledger::Ledger;
 use picker::{Openness, Picker};
+use readers::Readers;
 use source::Source;
 use tie_break::TieBreak;
 use timing::RateMeter;
@@ -54,6 +56,7 @@ pub struct Planner {
     have_pieces: u32,
     have_bytes: u64,
     order: Order,
+    readers: Readers,
     held: bool,
     complete_told: bool,
     sources: BTreeMap<SourceId, Source>,
@@ -102,6 +105,7 @@ impl Planner {
             have_pieces: 0,
             have_bytes: 0,
             order: Order::default(),
+            readers: Readers::default(),
             held: false,
             complete_told: false,
             sources: BTreeMap::new(),
@@ -159,6 +163,9 @@ impl Planner {
             Input::Order(order) => self.set_order(order),
             Input::PieceLost { piece } => self.piece_lost(piece),
             Input::Hold(held) => self.hold(now, held),
+            Input::ReaderOpened { reader, reading } => self.reader_opened(now, reader, reading),
+            Input::ReaderMoved { reader, position } => self.reader_moved(now, reader, position),
+            Input::ReaderClosed { reader } => self.reader_closed(reader),
             Input::Timeout => {}
         }
     }
@@ -285,7 +292,14 @@ impl Planner {
     }
 
     fn wake_hungry(&mut self) {
-        for source in std::mem::take(&mut self.hungry) {
+        let hungry = std::mem::take(&mut self.hungry);
+        // Who failed last time doesn't come before who didn't: two silent ones would pass a piece to and fro.
+        let (doubtful, proven): (Vec<SourceId>, Vec<SourceId>) =
+            hungry.into_iter().partition(|source| {
+                let known = self.sources.get(source);
+                known.is_some_and(|known| known.probation)
+            });
+        for source in proven.into_iter().chain(doubtful) {
             self.stand_in_line(source);
         }
     }

@@ -200,7 +200,13 @@ impl Source {
         config: &PlannerConfig,
     ) -> Timestamp {
         let pause = config.back_off.start * (1 << self.failures.min(16));
-        let pause = pause.min(config.back_off.end) * (768 + jitter) / 1024;
+        // Who only has many to serve may be free again at any time.
+        let longest = if silent {
+            config.silent_back_off
+        } else {
+            config.back_off.end
+        };
+        let pause = pause.min(longest) * (768 + jitter) / 1024;
         self.failures += 1;
         self.probation = true;
         self.window.collapse();

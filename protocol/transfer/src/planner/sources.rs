@@ -64,9 +64,11 @@ impl Planner {
     }
 
     pub(super) fn availability(&mut self, now: Timestamp, id: SourceId, change: Availability) {
-        if !self.sources.contains_key(&id) {
+        let Some(source) = self.sources.get_mut(&id) else {
             return;
-        }
+        };
+        // It speaks: what it was asked for waits in its line.
+        source.pause.take_if(|pause| pause.silent);
         match change {
             Availability::All => self.has_all(id),
             Availability::Only(pieces) => self.has_only(now, id, &pieces),

@@ -8,7 +8,7 @@ use crate::Timestamp;
 /// Memory of bytes halves this often.
 const HALF_LIFE_MICROS: u64 = 20_000_000;
 /// Less than this from a peer is no contribution.
-const LEAST_CONTRIBUTION: u64 = 256 * 1024;
+const LEAST_CONTRIBUTION: u64 = 64 * 1024;
 /// A contributor sent at least one byte for this many of ours.
 const FAIR_RATIO: u64 = 8;
 
@@ -36,11 +36,12 @@ pub(super) struct Account {
     pub(super) contact: bool,
     pub(super) queue: VecDeque<u64>,
     pub(super) serving: usize,
-    pub(super) deficit: u64,
-    /// As of its last turn; the ring's counts use it.
+    /// Virtual time up to which it was served.
+    pub(super) tag: u64,
+    /// Turns in a row that went to somebody who asked for what is newer.
+    pub(super) passed_over: u32,
+    /// As of the last grant.
     pub(super) standing: Standing,
-    pub(super) in_ring: bool,
-    pub(super) has_turn: bool,
     pub(super) sent_total: u64,
     pub(super) received_total: u64,
     sent: Fading,
@@ -54,10 +55,9 @@ impl Default for Account {
             contact: false,
             queue: VecDeque::new(),
             serving: 0,
-            deficit: 0,
+            tag: 0,
+            passed_over: 0,
             standing: Standing::Stranger,
-            in_ring: false,
-            has_turn: false,
             sent_total: 0,
             received_total: 0,
             sent: Fading::default(),

@@ -17,12 +17,12 @@ pub struct UploaderConfig {
     pub queue_per_peer: usize,
     /// Requests that all peers who aren't contacts may have waiting.
     pub queue_total: usize,
-    /// Bytes that a stranger is served in one round.
-    pub quantum: u64,
     /// Peers that are remembered.
     pub max_peers: usize,
     /// Things that are remembered as sent.
     pub max_keys: usize,
+    /// Things that one request may stand for.
+    pub max_keys_per_request: u64,
 }
 
 impl Default for UploaderConfig {
@@ -32,9 +32,9 @@ impl Default for UploaderConfig {
             slots_per_peer: 2,
             queue_per_peer: 64,
             queue_total: 1024,
-            quantum: 256 * 1024,
             max_peers: 4096,
             max_keys: 262_144,
+            max_keys_per_request: 256,
         }
     }
 }

@@ -1,27 +1,28 @@
 //! The upload scheduler: whose queued request is served next.
 //!
-//! Deficit round robin (Shreedhar and Varghese, SIGCOMM 1995): peers with queued requests stand in a ring; at its turn
-//! each may be served a quantum of bytes times its weight. Nobody starves, since every weight is at least one, and what
-//! is shared out is bytes, so that large requests gain nothing over small ones.
+//! Peers with queued requests share by bytes and by weight (see [`fair`]); nobody starves, and large requests gain
+//! nothing over small ones.
 //!
-//! What was never sent goes before what was sent already (see [`Uploader::enqueue_keyed`]), fifteen times out of sixteen
-//! and as long as no contact waits: a seed that sends each piece once before any piece twice is what lets a swarm end
-//! near the fluid bound. BEP 16 gets there by hiding pieces from peers; choosing among the requests that wait needs no
-//! hiding, and downloaders who ask for the rarest pieces first provide the choice.
+//! What was sent least often goes first (see [`Uploader::enqueue_keyed`]), among those of the standing whose turn it is, and
+//! nobody's turn is passed over more than fifteen times in a row: a seed that sends each piece once before any piece twice is what lets a swarm end near
+//! the fluid bound. BEP 16 gets there by hiding pieces from peers; choosing among the requests that wait needs no hiding,
+//! and downloaders who ask for the rarest pieces first provide the choice. What went to somebody who doesn't pass it on is
+//! asked for again, and goes once more before anything goes a third time.
 //!
 //! Weights follow from standing:
 //! - *contacts* (people the owner knows) come first: together they get at least half of what is served while they ask;
-//! - *contributors* (peers that sent us a fair part of what we sent them lately) get twelve times a stranger's share, and
+//! - *contributors* (peers that sent us a fair part of what we sent them lately) get twenty times a stranger's share, and
 //!   together at least half of what contacts leave: the tit-for-tat of BEP 3, graded in bytes rather than in slots;
 //! - *strangers* share the rest equally. That is the optimistic share from which newcomers start (BEP 3's optimistic
 //!   unchoke), and all there is among equals: a seed that gets nothing from anybody serves all alike.
 
 mod account;
 mod api;
+mod fair;
 mod novelty;
-mod ring;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use potluck_identity::PeerId;
 
@@ -30,22 +31,40 @@ use account::Account;
 pub use api::{Grant, QueueFull, Standing, UploaderConfig, UploaderReport};
 use novelty::Novelty;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Ticket {
     peer: PeerId,
     bytes: u64,
     granted: bool,
-    /// What it asks for.
-    key: Option<u64>,
+    /// What it asks for; empty when that was not said.
+    keys: Range<u64>,
+    /// Virtual time that its grant took.
+    charged: u64,
 }
 
-/// Who may be served in a round.
-#[derive(Clone, Copy)]
-struct Rule {
-    /// Peers with fewer requests being served than this.
-    limit: usize,
-    /// Only with what was never sent.
-    novel: bool,
+impl Ticket {
+    /// What it asks for first stands for all of it.
+    fn key(&self) -> Option<u64> {
+        (!self.keys.is_empty()).then_some(self.keys.start)
+    }
+
+    /// The keys of what didn't go out when only so many bytes did.
+    fn unsent(&self, sent: u64) -> Range<u64> {
+        let count = self.keys.end.saturating_sub(self.keys.start);
+        let done = u128::from(sent) * u128::from(count) / u128::from(self.bytes.max(1));
+        let done = u64::try_from(done).unwrap_or(count).min(count);
+        self.keys.start + done..self.keys.end
+    }
+
+    fn new(peer: PeerId, bytes: u64, keys: Range<u64>) -> Self {
+        Self {
+            peer,
+            bytes,
+            granted: false,
+            keys,
+            charged: 0,
+        }
+    }
 }
 
 /// Decides whose request is served next. One for each node.
@@ -54,21 +73,17 @@ pub struct Uploader {
     config: UploaderConfig,
     accounts: BTreeMap<PeerId, Account>,
     tickets: BTreeMap<u64, Ticket>,
-    /// Peers with waiting requests; the front one has its turn.
-    ring: VecDeque<PeerId>,
+    /// Peers with waiting requests.
+    waiting: BTreeSet<PeerId>,
+    /// Virtual time: when the request that was granted last ends.
+    clock: u64,
     serving: usize,
     waiting_outsiders: usize,
-    /// Peers in the ring, by standing.
-    in_ring: [u64; 3],
     novelty: Novelty,
-    /// Grants in a row for what was never sent.
-    novel_in_a_row: u32,
 }
 
 /// A grant costs at least this much, so that asking and cancelling over and over doesn't keep others waiting.
 const LEAST_CHARGE: u64 = 64 * 1024;
-/// One grant in so many goes by turn alone, however much waits that was never sent.
-const NOVEL_IN_A_ROW: u32 = 15;
 
 impl Uploader {
     /// An uploader with nothing to do.
@@ -78,12 +93,11 @@ impl Uploader {
             config,
             accounts: BTreeMap::new(),
             tickets: BTreeMap::new(),
-            ring: VecDeque::new(),
+            waiting: BTreeSet::new(),
+            clock: 0,
             serving: 0,
             waiting_outsiders: 0,
-            in_ring: [0; 3],
             novelty: Novelty::default(),
-            novel_in_a_row: 0,
         }
     }
 
@@ -95,38 +109,23 @@ impl Uploader {
         ticket: u64,
         bytes: u64,
     ) -> Result<(), QueueFull> {
-        self.queue(
-            now,
-            ticket,
-            Ticket {
-                peer,
-                bytes,
-                granted: false,
-                key: None,
-            },
-        )
+        self.queue(now, ticket, Ticket::new(peer, bytes, 0..0))
     }
 
-    /// Queues a request of a peer and says what it asks for: any number that stands for the content, such as a hash of root
-    /// and first piece. Requests for what was never sent to anyone go first.
+    /// Queues a request of a peer and says what it asks for: numbers in a row that stand for parts of the content, in the
+    /// order in which they are sent. Requests that begin with what was sent least often go first. No more than
+    /// [`UploaderConfig::max_keys_per_request`] are remembered of one request.
     pub fn enqueue_keyed(
         &mut self,
         now: Timestamp,
         peer: PeerId,
         ticket: u64,
         bytes: u64,
-        key: u64,
+        keys: Range<u64>,
     ) -> Result<(), QueueFull> {
-        self.queue(
-            now,
-            ticket,
-            Ticket {
-                peer,
-                bytes,
-                granted: false,
-                key: Some(key),
-            },
-        )
+        let end = keys.start.saturating_add(self.config.max_keys_per_request);
+        let keys = keys.start..keys.end.min(end);
+        self.queue(now, ticket, Ticket::new(peer, bytes, keys))
     }
 
     fn queue(&mut self, now: Timestamp, ticket: u64, entry: Ticket) -> Result<(), QueueFull> {
@@ -147,61 +146,19 @@ impl Uploader {
             self.waiting_outsiders += 1;
         }
         account.queue.push_back(ticket);
-        if let Some(key) = entry.key {
-            self.novelty.waits(key);
-        }
         self.tickets.insert(ticket, entry);
-        if !account.in_ring {
-            account.in_ring = true;
-            account.standing = account.judge(now);
-            self.in_ring[account.standing as usize] += 1;
-            self.ring.push_back(peer);
-        }
+        self.starts_waiting(peer);
         Ok(())
     }
 
     /// The next request to serve; call until it gives `None`.
     pub fn poll(&mut self, now: Timestamp) -> Option<Grant> {
-        if self.serving >= self.config.slots || self.ring.is_empty() {
+        if self.serving >= self.config.slots || self.waiting.is_empty() {
             return None;
         }
         let patient = self.config.slots_per_peer;
-        if self.prefers_novelty() {
-            let grant = self.next(
-                now,
-                Rule {
-                    limit: patient,
-                    novel: true,
-                },
-            );
-            if grant.is_some() {
-                self.novel_in_a_row += 1;
-                return grant;
-            }
-        }
-        self.novel_in_a_row = 0;
-        self.next(
-            now,
-            Rule {
-                limit: patient,
-                novel: false,
-            },
-        )
-        .or_else(|| {
-            self.next(
-                now,
-                Rule {
-                    limit: usize::MAX,
-                    novel: false,
-                },
-            )
-        })
-    }
-
-    fn prefers_novelty(&self) -> bool {
-        self.novelty.any_waits()
-            && self.novel_in_a_row < NOVEL_IN_A_ROW
-            && self.in_ring[Standing::Contact as usize] == 0
+        self.next(now, patient)
+            .or_else(|| self.next(now, usize::MAX))
     }
 
     /// A granted request is over; `sent` bytes of it went out. Its slot is free.
@@ -210,20 +167,18 @@ impl Uploader {
             return;
         };
         if sent < done.bytes {
-            self.novelty.not_sent(done.key);
+            self.novelty.not_sent(done.unsent(sent));
         }
         if let Some(account) = self.accounts.get_mut(&done.peer) {
             account.sent(now, sent);
-            if account.in_ring {
-                account.deficit += done.bytes.saturating_sub(sent.max(LEAST_CHARGE));
-            }
+            Self::give_back(account, done.charged, done.bytes, sent);
         }
     }
 
     /// A request, waiting or granted, is void: cancelled, or its peer is gone.
     pub fn abandon(&mut self, ticket: u64) {
         if let Some(void) = self.remove(ticket).filter(|entry| entry.granted) {
-            self.novelty.not_sent(void.key);
+            self.novelty.not_sent(void.keys);
         }
     }
 
@@ -280,23 +235,6 @@ impl Uploader {
         self.accounts.iter().map(report).collect()
     }
 
-    fn leave_ring(&mut self, peer: &PeerId) {
-        let Some(account) = self
-            .accounts
-            .get_mut(peer)
-            .filter(|account| account.in_ring)
-        else {
-            return;
-        };
-        account.in_ring = false;
-        account.has_turn = false;
-        account.deficit = 0;
-        self.in_ring[account.standing as usize] -= 1;
-        if let Some(place) = self.ring.iter().position(|other| other == peer) {
-            self.ring.remove(place);
-        }
-    }
-
     fn remove(&mut self, ticket: u64) -> Option<Ticket> {
         let entry = self.tickets.remove(&ticket)?;
         let account = self.accounts.get_mut(&entry.peer)?;
@@ -306,14 +244,11 @@ impl Uploader {
             return Some(entry);
         }
         account.queue.retain(|other| *other != ticket);
-        if let Some(key) = entry.key {
-            self.novelty.waits_no_more(key);
-        }
         if !account.contact {
             self.waiting_outsiders -= 1;
         }
         if account.queue.is_empty() {
-            self.leave_ring(&entry.peer);
+            self.waiting.remove(&entry.peer);
         }
         Some(entry)
     }

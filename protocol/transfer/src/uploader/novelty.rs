@@ -1,63 +1,38 @@
-//! What was sent to nobody yet.
+//! How often each thing was sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
-/// Remembers what was sent, and what is asked for and was never sent.
+/// Counts what was sent, by key.
 #[derive(Debug, Default)]
 pub(super) struct Novelty {
-    sent: BTreeSet<u64>,
-    /// Waiting requests for each key.
-    waiting: BTreeMap<u64, usize>,
-    /// Keys that wait and were never sent.
-    novel: usize,
+    sent: BTreeMap<u64, u32>,
 }
 
 impl Novelty {
-    pub(super) fn is_novel(&self, key: u64) -> bool {
-        !self.sent.contains(&key)
-    }
-
-    pub(super) fn any_waits(&self) -> bool {
-        self.novel > 0
-    }
-
-    pub(super) fn waits(&mut self, key: u64) {
-        let count = self.waiting.entry(key).or_insert(0);
-        *count += 1;
-        if *count == 1 && !self.sent.contains(&key) {
-            self.novel += 1;
-        }
-    }
-
-    pub(super) fn waits_no_more(&mut self, key: u64) {
-        let Some(count) = self.waiting.get_mut(&key) else {
-            return;
-        };
-        *count -= 1;
-        if *count == 0 {
-            self.waiting.remove(&key);
-            if !self.sent.contains(&key) {
-                self.novel -= 1;
-            }
-        }
+    /// How often a thing went out.
+    pub(super) fn times(&self, key: u64) -> u32 {
+        self.sent.get(&key).copied().unwrap_or(0)
     }
 
     /// Something goes out. When too much is remembered, all is forgotten: everything counts as new once more.
     pub(super) fn sent(&mut self, key: u64, max: usize) {
-        if self.sent.len() >= max {
+        if self.sent.len() >= max && !self.sent.contains_key(&key) {
             self.sent.clear();
-            self.novel = self.waiting.len();
         }
-        if self.sent.insert(key) && self.waiting.contains_key(&key) {
-            self.novel -= 1;
-        }
+        let times = self.sent.entry(key).or_insert(0);
+        *times = times.saturating_add(1);
     }
 
-    /// It didn't go out after all, or not as a whole.
-    pub(super) fn not_sent(&mut self, key: Option<u64>) {
-        let Some(key) = key else { return };
-        if self.sent.remove(&key) && self.waiting.contains_key(&key) {
-            self.novel += 1;
+    /// These didn't go out after all, or not as a whole.
+    pub(super) fn not_sent(&mut self, keys: Range<u64>) {
+        for key in keys {
+            if let Some(times) = self.sent.get_mut(&key) {
+                *times -= 1;
+                if *times == 0 {
+                    self.sent.remove(&key);
+                }
+            }
         }
     }
 }

@@ -50,7 +50,7 @@ fn control_examples() -> Vec<(&'static str, control::Message)> {
         (
             "welcome-partial",
             control::Message::Welcome(Welcome {
-                size: 5_000_000,
+                size: 1_250_000,
                 head: None,
                 have: PieceMap::Bitmap(vec![0b101, 0, 0b1000]),
             }),
@@ -295,18 +295,18 @@ fn headers() {
 
 #[test]
 fn pieces_become_items() {
-    let layout = PieceLayout::for_blob(Hash::of(b"x"), 3 * 256 * 1024 + 5);
+    let layout = PieceLayout::for_blob(Hash::of(b"x"), 3 * 64 * 1024 + 5);
     let spans = |pieces: &[u32], max| {
         let items = bulk::items_for(&layout, pieces, max);
         items.iter().map(Item::span).collect::<Vec<_>>()
     };
-    assert_eq!(spans(&[0, 1, 3, 2], 1 << 20), vec![0..32, 48..49, 32..48]);
-    assert_eq!(spans(&[0, 1, 2], 256 * 1024), vec![0..16, 16..32, 32..48]);
-    assert_eq!(spans(&[0], 64 * 1024), vec![0..4, 4..8, 8..12, 12..16]);
+    assert_eq!(spans(&[0, 1, 3, 2], 1 << 20), vec![0..8, 12..13, 8..12]);
+    assert_eq!(spans(&[0, 1, 2], 64 * 1024), vec![0..4, 4..8, 8..12]);
+    assert_eq!(spans(&[0], 16 * 1024), vec![0..1, 1..2, 2..3, 3..4]);
     assert_eq!(spans(&[9], 1 << 20), Vec::<Range<u64>>::new());
     let items = bulk::items_for(&layout, &[0, 1, 2, 3], 16 * 1024);
     assert_eq!(bulk::batches(&items).len(), 1);
-    assert_eq!(bulk::batches(&items.repeat(6)).len(), 2);
+    assert_eq!(bulk::batches(&items.repeat(20)).len(), 2);
 }
 
 #[test]

@@ -17,7 +17,8 @@ use potluck_transfer::{
     SourceTraits, Timestamp,
 };
 
-pub const PIECE: u64 = 256 * 1024;
+/// Content is counted in blocks of four pieces.
+pub const BLOCK: u64 = 256 * 1024;
 const STEP_MICROS: u64 = 5_000;
 
 /// What a source does.
@@ -94,8 +95,8 @@ pub struct World {
     steps: u64,
 }
 
-pub fn blob_layout(pieces: u64) -> Arc<PieceLayout> {
-    Arc::new(PieceLayout::for_blob(Hash::of(b"world"), pieces * PIECE))
+pub fn blob_layout(blocks: u64) -> Arc<PieceLayout> {
+    Arc::new(PieceLayout::for_blob(Hash::of(b"world"), blocks * BLOCK))
 }
 
 impl World {

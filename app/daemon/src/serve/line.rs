@@ -1,0 +1,217 @@
+//! What waits on one lane: requests stand in the upload scheduler's line from the moment they come.
+
+use crate::context::Context;
+use crate::upload_gate::{Asker, MAX_ASKED, QueueFull, Turn, Turns};
+use potluck_content::tree::Geometry;
+use potluck_transfer::wire::bulk::{Request, Status};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// Requests that may wait on one lane, and their items; a peer that sends more is not read from
+/// until one is done.
+const MAX_WAITING: usize = MAX_ASKED;
+const MAX_WAITING_ITEMS: usize = 4096;
+/// Groups that one key of the scheduler stands for: those of the smallest piece.
+const GROUPS_A_KEY: u64 = 4;
+
+/// What to do next on a lane.
+pub(super) enum Next {
+    /// It is this request's turn.
+    Serve(Request, Turn),
+    /// Say at once why a request is not answered.
+    Refuse(u32, Status),
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// By ticket.
+    requests: BTreeMap<u64, Request>,
+    refused: VecDeque<(u32, Status)>,
+    items: usize,
+    /// Requests that were cancelled while they were served.
+    cancelled: BTreeSet<u32>,
+    closed: bool,
+}
+
+/// The requests of one lane.
+pub(super) struct Queue {
+    asker: Asker,
+    waiting: Mutex<Waiting>,
+    came: Notify,
+    went: Notify,
+}
+
+impl Queue {
+    pub(super) fn new(asker: Asker) -> Self {
+        Self {
+            asker,
+            waiting: Mutex::default(),
+            came: Notify::new(),
+            went: Notify::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until one more request can be taken.
+    pub(super) async fn room(&self) {
+        loop {
+            let went = self.went.notified();
+            {
+                let waiting = self.lock();
+                let count = waiting.requests.len() + waiting.refused.len();
+                if count < MAX_WAITING && waiting.items < MAX_WAITING_ITEMS {
+                    return;
+                }
+            }
+            went.await;
+        }
+    }
+
+    /// Puts a request in line, or notes that it is refused.
+    pub(super) fn push(&self, ctx: &Context, request: Request) {
+        let mut waiting = self.lock();
+        let id = request.id;
+        // "Not have" is what a liar says of what it claimed; who stopped sharing did have it.
+        let refusal = if ctx.may_serve(&request.root) {
+            match self.asker.ask(request.data_len(), keys(&request)) {
+                Ok(ticket) => {
+                    waiting.items += request.items.len();
+                    waiting.requests.insert(ticket, request);
+                    None
+                }
+                Err(QueueFull) => Some(Status::Busy),
+            }
+        } else {
+            Some(Status::Changed)
+        };
+        if let Some(status) = refusal {
+            waiting.refused.push_back((id, status));
+        }
+        drop(waiting);
+        self.came.notify_one();
+    }
+
+    /// Takes a request out of the line, or makes the answer to it stop.
+    pub(super) fn cancel(&self, id: u32) {
+        let mut waiting = self.lock();
+        let ticket = (waiting.requests.iter())
+            .find(|(_, request)| request.id == id)
+            .map(|(ticket, _)| *ticket);
+        if let Some(ticket) = ticket
+            && self.asker.take_back(ticket)
+            && let Some(request) = waiting.requests.remove(&ticket)
+        {
+            waiting.items -= request.items.len();
+            waiting.refused.push_back((id, Status::Cancelled));
+            drop(waiting);
+            self.came.notify_one();
+        } else if waiting.cancelled.len() < MAX_WAITING {
+            waiting.cancelled.insert(id);
+        }
+    }
+
+    /// Whether a request was cancelled since its turn came.
+    pub(super) fn cancelled(&self, id: u32) -> bool {
+        self.lock().cancelled.remove(&id)
+    }
+
+    /// No more requests will come.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.came.notify_one();
+    }
+
+    /// The next thing to do; `None` when all is answered and nothing more will come. Cancel safe.
+    pub(super) async fn next(&self, turns: &mut Turns) -> Option<Next> {
+        loop {
+            let came = self.came.notified();
+            {
+                let mut waiting = self.lock();
+                if let Some((id, status)) = waiting.refused.pop_front() {
+                    self.went.notify_one();
+                    return Some(Next::Refuse(id, status));
+                }
+                if waiting.closed && waiting.requests.is_empty() {
+                    return None;
+                }
+            }
+            let turn = tokio::select! {
+                turn = turns.next() => turn?,
+                () = came => continue,
+            };
+            let mut waiting = self.lock();
+            let request = turn
+                .ticket()
+                .and_then(|ticket| waiting.requests.remove(&ticket));
+            if let Some(request) = request {
+                waiting.items -= request.items.len();
+                self.went.notify_one();
+                return Some(Next::Serve(request, turn));
+            }
+        }
+    }
+}
+
+/// Numbers that stand for the parts of the content that a request begins with: neighbours in a blob are
+/// neighbours here.
+fn keys(request: &Request) -> Range<u64> {
+    let Some(item) = request.items.first() else {
+        return 0..0;
+    };
+    let mut hasher = DefaultHasher::new();
+    item.hash.hash(&mut hasher);
+    let mut end = item.first_group;
+    for next in &request.items {
+        if next.hash != item.hash || next.first_group != end {
+            break;
+        }
+        end += next.groups;
+    }
+    end = end.min(Geometry::new(item.size).groups());
+    // Room for the keys of the largest blob.
+    let base = hasher.finish() & !(u64::MAX >> 24);
+    let first = item.first_group / GROUPS_A_KEY;
+    base + first..base + end.div_ceil(GROUPS_A_KEY).max(first + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use potluck_content::{Address, Hash, Kind};
+    use potluck_transfer::wire::bulk::Item;
+
+    fn request(name: &[u8], spans: &[(u64, u64)]) -> Request {
+        let hash = Hash::of(name);
+        let items = spans.iter().map(|(first_group, groups)| Item {
+            hash,
+            size: 1 << 40,
+            first_group: *first_group,
+            groups: *groups,
+        });
+        Request {
+            id: 1,
+            root: Address {
+                kind: Kind::Blob,
+                hash,
+            },
+            items: items.collect(),
+        }
+    }
+
+    #[test]
+    fn neighbours_have_neighbouring_keys() {
+        let one = keys(&request(b"a", &[(0, 4)]));
+        let both = keys(&request(b"a", &[(0, 4), (4, 4), (100, 4)]));
+        assert_eq!((one.start, one.end - one.start), (both.start, 1));
+        assert_eq!(both.end - both.start, 2);
+        assert_eq!(keys(&request(b"a", &[(4, 4)])).start, one.end);
+        assert_ne!(keys(&request(b"b", &[(0, 4)])).start, one.start);
+        assert_eq!(keys(&request(b"a", &[(1, 1)])), one);
+    }
+}
