@@ -175,7 +175,7 @@ proptest! {
             Habit { rate: *rate, latency_micros, ..Habit::default() }
         });
         let mut world = World::new(blob_layout(pieces.into()), habits.collect(), seed);
-        world.run(Duration::from_secs(400));
+        world.run(Duration::from_secs(1100));
         let total = u64::from(pieces) * BLOCK;
         let allowed = (total * 2 / 100).max(2 * BLOCK);
         prop_assert!(world.excess() <= allowed, "{} of {} bytes", world.excess(), total);

@@ -31,11 +31,13 @@ impl Planner {
         if self.held || self.sources.len() < 2 || self.ledger.is_empty() {
             return;
         }
+        // Who failed last time takes nothing from others: it may only have it in vain.
+        let trusted = |id: &SourceId| self.sources.get(id).is_some_and(|known| !known.probation);
         let takers: Vec<SourceId> = self
             .hungry
             .iter()
             .copied()
-            .filter(|id| self.has_room(*id))
+            .filter(|id| trusted(id) && self.has_room(*id))
             .collect();
         if takers.is_empty() {
             return;

@@ -185,7 +185,7 @@ impl Planner {
                 return Some(Output::Complete);
             }
             if std::mem::take(&mut self.opened) {
-                self.wake_hungry();
+                self.wake_hungry(now);
             }
             let source = self.line.pop_front()?;
             if let Some(known) = self.sources.get_mut(&source) {
@@ -291,15 +291,20 @@ impl Planner {
         }
     }
 
-    fn wake_hungry(&mut self) {
+    fn wake_hungry(&mut self, now: Timestamp) {
         let hungry = std::mem::take(&mut self.hungry);
-        // Who failed last time doesn't come before who didn't: two silent ones would pass a piece to and fro.
-        let (doubtful, proven): (Vec<SourceId>, Vec<SourceId>) =
-            hungry.into_iter().partition(|source| {
-                let known = self.sources.get(source);
-                known.is_some_and(|known| known.probation)
-            });
-        for source in proven.into_iter().chain(doubtful) {
+        // What opened was mostly asked of somebody before, in vain. Who failed last time comes last, and who is slow
+        // comes late: they would pass it to and fro.
+        let mut order: Vec<(bool, u64, SourceId)> = hungry
+            .into_iter()
+            .filter_map(|id| {
+                let source = self.sources.get(&id)?;
+                let takes = source.micros_for(now, source.in_flight, self.config.min_request);
+                Some((source.probation, takes, id))
+            })
+            .collect();
+        order.sort_unstable();
+        for (_, _, source) in order {
             self.stand_in_line(source);
         }
     }

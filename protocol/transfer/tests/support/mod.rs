@@ -163,9 +163,11 @@ impl World {
             self.planner.progress(self.time()),
             self.planner.waiting(self.time()),
         );
+        let last = self.requests.len().saturating_sub(40);
         format!(
-            "{progress:?}\n{waiting:?}\n{:#?}",
-            self.planner.sources(self.time())
+            "{progress:?}\n{waiting:?}\n{:#?}\nthe last requests: {:?}",
+            self.planner.sources(self.time()),
+            &self.requests[last..]
         )
     }
 
