@@ -172,7 +172,7 @@ fn play(seed: u64) -> (usize, Player) {
 
 #[test]
 fn playback_with_seeks_hardly_stalls() {
-    for seed in 1..=4 {
+    for seed in 1..=8 {
         let (seeks, player) = play(seed);
         let told = format!(
             "seed {seed}: {seeks} seeks, stalls {:?}, waits after seeks {:?}",
@@ -185,7 +185,7 @@ fn playback_with_seeks_hardly_stalls() {
         let mut waits = player.seeks.clone();
         waits.sort_unstable();
         assert!(waits[waits.len() / 2] <= 2 * SECOND, "{told}");
-        assert!(waits.iter().all(|wait| *wait < 4 * SECOND), "{told}");
+        assert!(waits.iter().all(|wait| *wait < 3 * SECOND), "{told}");
         assert!(player.window > 0);
     }
 }

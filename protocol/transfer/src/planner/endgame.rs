@@ -125,11 +125,23 @@ impl Planner {
 
     /// Microseconds until a source would have delivered one more piece.
     pub(super) fn done_in(&self, now: Timestamp, id: SourceId, piece: u32) -> u64 {
+        self.done_in_after(now, id, piece, 0)
+    }
+
+    /// The same if so many bytes of what it was asked for made way.
+    pub(super) fn done_in_after(
+        &self,
+        now: Timestamp,
+        id: SourceId,
+        piece: u32,
+        less: u64,
+    ) -> u64 {
         let Some(source) = self.sources.get(&id) else {
             return u64::MAX / 8;
         };
         let round_trip = u64::try_from(source.round_trip().as_micros()).unwrap_or(u64::MAX);
-        let transfer = source.micros_for(now, source.in_flight, self.piece_bytes(piece));
+        let ahead = source.in_flight.saturating_sub(less);
+        let transfer = source.micros_for(now, ahead, self.piece_bytes(piece));
         round_trip.saturating_add(transfer).min(u64::MAX / 8)
     }
 

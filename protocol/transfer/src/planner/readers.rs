@@ -26,7 +26,7 @@ const LOOK_AHEAD_MICROS: u64 = 2_000_000;
 /// Pieces rescued in one check.
 const MAX_RESCUES: usize = 8;
 /// A source is taken for dead, as far as rescue goes, after this silence.
-const SILENCE_MICROS: u64 = 350_000;
+const SILENCE_MICROS: u64 = 250_000;
 /// A rescuer must be earlier by this at least.
 const MARGIN_MICROS: u64 = 50_000;
 /// Bytes that rescue may ask for twice: this, and one in twenty of what was received.
@@ -98,6 +98,14 @@ pub(super) struct Readers {
 impl Readers {
     pub(super) fn is_empty(&self) -> bool {
         self.readers.is_empty()
+    }
+
+    /// When the first reader that waits for a piece needs it.
+    fn due(&self, layout: &PieceLayout, piece: u32) -> Option<Timestamp> {
+        (self.readers.values())
+            .filter(|reader| reader.pieces.contains(&piece))
+            .map(|reader| reader.deadline(layout, piece))
+            .min()
     }
 
     /// Whether a reader waits for a piece.
@@ -268,7 +276,10 @@ impl Planner {
             // Who never delivered is no rescuer.
             let proven = source.meter.rate().is_some() && !source.probation;
             let fit = source.is_usable() && proven && !asked && !silent(now, source);
-            (fit && source.holdings.contains(piece)).then(|| (self.done_in(now, *id, piece), *id))
+            (fit && source.holdings.contains(piece)).then(|| {
+                let way: u64 = self.may_make_way(*id, deadline).map(|(_, bytes)| bytes).sum();
+                (self.done_in_after(now, *id, piece, way), *id)
+            })
         };
         let Some((own, best)) = self.sources.iter().filter_map(askable).min() else {
             return false;
@@ -276,6 +287,11 @@ impl Planner {
         if own.saturating_add(own / 2) + MARGIN_MICROS > expected {
             return false;
         }
+        let mute: Vec<SourceId> = holders
+            .iter()
+            .filter_map(|held| self.ledger.get(*held).map(|known| known.source))
+            .filter(|id| (self.sources.get(id)).is_some_and(|source| silent(now, source)))
+            .collect();
         let begun = |request: &RequestId| {
             self.ledger
                 .get(*request)
@@ -290,6 +306,17 @@ impl Planner {
         } else {
             holders.iter().for_each(|held| self.cancel(now, *held));
         }
+        // With what it was asked for gone, its silence would be forgotten.
+        for id in mute {
+            self.leave_alone(now, id, true);
+        }
+        let way: Vec<RequestId> = self
+            .may_make_way(best, deadline)
+            .map(|(request, _)| request)
+            .collect();
+        for request in way {
+            self.cancel(now, request);
+        }
         let output = self.claim(now, best, vec![piece], self.piece_bytes(piece));
         if let Output::Request { request, .. } = &output
             && let Some(request) = self.ledger.get_mut(*request)
@@ -298,6 +325,24 @@ impl Planner {
         }
         self.outputs.push_back(output);
         true
+    }
+
+    /// What a source was asked for, hasn't begun with, and nobody needs by `deadline`, with its bytes.
+    fn may_make_way(
+        &self,
+        id: SourceId,
+        deadline: Timestamp,
+    ) -> impl Iterator<Item = (RequestId, u64)> {
+        let asked = self.sources.get(&id).map(|source| source.requests.iter());
+        asked.into_iter().flatten().filter_map(move |request| {
+            let known = self.ledger.get(*request)?;
+            let can_wait = |piece: &u32| {
+                let due = self.readers.due(&self.layout, *piece);
+                due.is_none_or(|due| due > deadline)
+            };
+            (!known.is_started() && known.outstanding.iter().all(can_wait))
+                .then_some((*request, known.remaining))
+        })
     }
 
     /// A rescue under way isn't rescued again, or pieces would go to and fro.
@@ -339,5 +384,5 @@ fn silent(now: Timestamp, source: &super::source::Source) -> bool {
     let round_trip = u64::try_from(source.round_trip().as_micros()).unwrap_or(u64::MAX);
     !source.requests.is_empty()
         && now.micros_since(source.last_progress)
-            > SILENCE_MICROS.saturating_add(round_trip.saturating_mul(2))
+            > SILENCE_MICROS.saturating_add(round_trip)
 }
