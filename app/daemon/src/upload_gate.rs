@@ -14,9 +14,6 @@ use tokio_util::sync::CancellationToken;
 /// been slow for longest is given up.
 const MAX_SLOW_BYTES: u64 = 32 * 1024 * 1024;
 
-/// Requests of one lane that may wait.
-pub(crate) const MAX_ASKED: usize = 128;
-
 /// Grants turns to upload; one for each node.
 #[derive(Clone)]
 pub(crate) struct UploadGate {
@@ -66,7 +63,7 @@ impl Inner {
             let Some(Waiting { tell, bytes }) = self.waiting.remove(&ticket) else {
                 continue;
             };
-            // There is room for all that a lane may ask: only a lane that is gone isn't told.
+            // A lane has one turn at a time, and room for it: only one that is gone isn't told.
             if tell.try_send(Granted { ticket, bytes }).is_err() {
                 self.uploader.abandon(ticket);
             }
@@ -100,15 +97,18 @@ impl UploadGate {
 
     /// A line for the requests that come on one lane of a peer.
     pub(crate) fn line(&self, peer: PeerId) -> (Asker, Turns) {
-        let (tell, granted) = mpsc::channel(MAX_ASKED);
+        let (tell, granted) = mpsc::channel(1);
+        let lane = self.lock().ticket();
         let asker = Asker {
             gate: self.clone(),
             peer,
+            lane,
             tell,
         };
         let turns = Turns {
             gate: self.clone(),
             peer,
+            lane,
             granted,
         };
         (asker, turns)
@@ -146,6 +146,7 @@ impl UploadGate {
 pub(crate) struct Asker {
     gate: UploadGate,
     peer: PeerId,
+    lane: u64,
     tell: mpsc::Sender<Granted>,
 }
 
@@ -159,6 +160,7 @@ impl Asker {
             .uploader
             .enqueue_keyed(now, self.peer, ticket, bytes, keys)
             .map_err(|_| QueueFull)?;
+        inner.uploader.on_lane(ticket, self.lane);
         let tell = self.tell.clone();
         inner.waiting.insert(ticket, Waiting { tell, bytes });
         inner.grant(now);
@@ -194,14 +196,33 @@ impl Drop for Asker {
 pub(crate) struct Turns {
     gate: UploadGate,
     peer: PeerId,
+    lane: u64,
     granted: mpsc::Receiver<Granted>,
 }
 
 impl Turns {
-    /// The next turn; `None` when no more can come. Cancel safe.
+    /// The next turn; `None` when no more can come. Cancel safe. From now on the lane has turns, until it is given one.
     pub(crate) async fn next(&mut self) -> Option<Turn> {
+        {
+            let mut inner = self.gate.lock();
+            // One that came before must be the only one.
+            if self.granted.is_empty() {
+                inner.uploader.lane_free(self.lane);
+                let now = self.gate.clock.now();
+                inner.grant(now);
+            }
+        }
         let granted = self.granted.recv().await?;
         Some(self.begin(&granted))
+    }
+
+    /// No turn comes from now on, as the lane does something else, unless one has come already: then it is given.
+    pub(crate) fn pause(&mut self) -> Option<Turn> {
+        let gate = self.gate.clone();
+        let mut inner = gate.lock();
+        let granted = self.granted.try_recv().ok();
+        inner.uploader.lane_busy(self.lane);
+        Some(self.begin(&granted?))
     }
 
     fn begin(&self, granted: &Granted) -> Turn {
@@ -218,10 +239,11 @@ impl Turns {
 impl Drop for Turns {
     fn drop(&mut self) {
         self.granted.close();
-        // Turns that nobody took go to others.
+        // A turn that nobody took goes to others.
         while let Ok(granted) = self.granted.try_recv() {
             drop(self.begin(&granted));
         }
+        self.gate.lock().uploader.lane_free(self.lane);
     }
 }
 
@@ -366,11 +388,32 @@ mod tests {
         let turn = turns.next().await.unwrap();
         assert_eq!(turn.ticket(), Some(new));
         drop(turn);
-        assert!(!asker.take_back(again));
+        // The lane hasn't asked for another turn.
+        assert!(asker.take_back(again));
         drop((asker, turns));
         assert_eq!(gate.lock().uploader.waiting(), 0);
         assert_eq!(gate.lock().uploader.serving(), 0);
         assert!(others.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_does_something_else_holds_no_turns() {
+        let (gate, peer) = gate();
+        let (asker, mut turns) = gate.line(peer);
+        let (other, mut others) = gate.line(NodeKey::from_seed([2; 32]).peer_id());
+        for _ in 0..3 {
+            asker.ask(1000, 0..0).unwrap();
+        }
+        other.ask(1000, 0..0).unwrap();
+        // The first turn has come already, and is given; no other comes before it is asked for.
+        let first = turns.pause().unwrap();
+        assert!(turns.pause().is_none());
+        drop(first);
+        drop(others.next().await.unwrap());
+        assert_eq!(gate.lock().uploader.serving(), 0);
+        drop(turns.next().await.unwrap());
+        assert!(turns.pause().is_none());
+        assert_eq!(gate.lock().uploader.waiting(), 1);
     }
 
     #[tokio::test]

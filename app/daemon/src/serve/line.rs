@@ -1,7 +1,7 @@
 //! What waits on one lane: requests stand in the upload scheduler's line from the moment they come.
 
 use crate::context::Context;
-use crate::upload_gate::{Asker, MAX_ASKED, QueueFull, Turn, Turns};
+use crate::upload_gate::{Asker, QueueFull, Turn, Turns};
 use potluck_content::tree::Geometry;
 use potluck_transfer::wire::bulk::{Request, Status};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 /// Requests that may wait on one lane, and their items; a peer that sends more is not read from
 /// until one is done.
-const MAX_WAITING: usize = MAX_ASKED;
+const MAX_WAITING: usize = 128;
 const MAX_WAITING_ITEMS: usize = 4096;
 /// Groups that one key of the scheduler stands for: those of the smallest piece.
 const GROUPS_A_KEY: u64 = 4;
@@ -131,30 +131,47 @@ impl Queue {
     pub(super) async fn next(&self, turns: &mut Turns) -> Option<Next> {
         loop {
             let came = self.came.notified();
-            {
-                let mut waiting = self.lock();
-                if let Some((id, status)) = waiting.refused.pop_front() {
-                    self.went.notify_one();
-                    return Some(Next::Refuse(id, status));
-                }
-                if waiting.closed && waiting.requests.is_empty() {
-                    return None;
-                }
+            if let Some(next) = self.at_hand(turns) {
+                return next;
             }
             let turn = tokio::select! {
                 turn = turns.next() => turn?,
                 () = came => continue,
             };
-            let mut waiting = self.lock();
-            let request = turn
-                .ticket()
-                .and_then(|ticket| waiting.requests.remove(&ticket));
-            if let Some(request) = request {
-                waiting.items -= request.items.len();
-                self.went.notify_one();
-                return Some(Next::Serve(request, turn));
+            if let Some(next) = self.take(turn) {
+                return Some(next);
             }
         }
+    }
+
+    /// What can be done without waiting; the outer `None` says that there is nothing, the inner that all is done.
+    fn at_hand(&self, turns: &mut Turns) -> Option<Option<Next>> {
+        let (refused, done) = {
+            let waiting = self.lock();
+            let done = waiting.closed && waiting.requests.is_empty();
+            (!waiting.refused.is_empty(), done)
+        };
+        if refused {
+            // While a refusal is written, which a peer may not read, a turn would be wasted.
+            if let Some(turn) = turns.pause()
+                && let Some(next) = self.take(turn)
+            {
+                return Some(Some(next));
+            }
+            let (id, status) = self.lock().refused.pop_front()?;
+            self.went.notify_one();
+            return Some(Some(Next::Refuse(id, status)));
+        }
+        done.then_some(None)
+    }
+
+    /// The request whose turn it is, unless it is gone.
+    fn take(&self, turn: Turn) -> Option<Next> {
+        let mut waiting = self.lock();
+        let request = waiting.requests.remove(&turn.ticket()?)?;
+        waiting.items -= request.items.len();
+        self.went.notify_one();
+        Some(Next::Serve(request, turn))
     }
 }
 

@@ -129,13 +129,7 @@ impl Planner {
     }
 
     /// The same if so many bytes of what it was asked for made way.
-    pub(super) fn done_in_after(
-        &self,
-        now: Timestamp,
-        id: SourceId,
-        piece: u32,
-        less: u64,
-    ) -> u64 {
+    pub(super) fn done_in_after(&self, now: Timestamp, id: SourceId, piece: u32, less: u64) -> u64 {
         let Some(source) = self.sources.get(&id) else {
             return u64::MAX / 8;
         };

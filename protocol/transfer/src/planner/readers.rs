@@ -277,7 +277,10 @@ impl Planner {
             let proven = source.meter.rate().is_some() && !source.probation;
             let fit = source.is_usable() && proven && !asked && !silent(now, source);
             (fit && source.holdings.contains(piece)).then(|| {
-                let way: u64 = self.may_make_way(*id, deadline).map(|(_, bytes)| bytes).sum();
+                let way: u64 = self
+                    .may_make_way(*id, deadline)
+                    .map(|(_, bytes)| bytes)
+                    .sum();
                 (self.done_in_after(now, *id, piece, way), *id)
             })
         };
@@ -383,6 +386,5 @@ fn with_margin(micros: u64) -> u64 {
 fn silent(now: Timestamp, source: &super::source::Source) -> bool {
     let round_trip = u64::try_from(source.round_trip().as_micros()).unwrap_or(u64::MAX);
     !source.requests.is_empty()
-        && now.micros_since(source.last_progress)
-            > SILENCE_MICROS.saturating_add(round_trip)
+        && now.micros_since(source.last_progress) > SILENCE_MICROS.saturating_add(round_trip)
 }

@@ -98,12 +98,16 @@ impl Uploader {
             let key = self.tickets.get(ticket).and_then(super::Ticket::key);
             key.map_or(0, |key| self.novelty.times(key))
         };
+        let mut fit = account
+            .queue
+            .iter()
+            .filter(|ticket| self.fits_lane(**ticket));
         let (times, ticket) = if by_novelty {
             // The first of those that were sent least often.
-            let ranked = account.queue.iter().map(|ticket| (times(ticket), *ticket));
+            let ranked = fit.map(|ticket| (times(ticket), *ticket));
             ranked.min_by_key(|(times, _)| *times)?
         } else {
-            (0, *account.queue.front()?)
+            (0, *fit.next()?)
         };
         let bytes = self.tickets.get(&ticket)?.bytes;
         let takes = cost(bytes, weights[account.standing as usize]);
@@ -132,6 +136,7 @@ impl Uploader {
             return;
         };
         entry.granted = true;
+        self.busy_lanes.extend(entry.lane);
         entry.charged = charged;
         account.queue.retain(|other| *other != chosen.ticket);
         account.serving += 1;

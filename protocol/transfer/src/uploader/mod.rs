@@ -3,11 +3,11 @@
 //! Peers with queued requests share by bytes and by weight (see [`fair`]); nobody starves, and large requests gain
 //! nothing over small ones.
 //!
-//! What was sent least often goes first (see [`Uploader::enqueue_keyed`]), among those of the standing whose turn it is, and
-//! nobody's turn is passed over more than fifteen times in a row: a seed that sends each piece once before any piece twice is what lets a swarm end near
-//! the fluid bound. BEP 16 gets there by hiding pieces from peers; choosing among the requests that wait needs no hiding,
-//! and downloaders who ask for the rarest pieces first provide the choice. What went to somebody who doesn't pass it on is
-//! asked for again, and goes once more before anything goes a third time.
+//! What was sent least often goes first (see [`Uploader::enqueue_keyed`]) among those of the standing whose turn it is,
+//! and nobody's turn is passed over more than fifteen times in a row. A seed that sends each piece once before any piece
+//! twice is what lets a swarm end near the fluid bound. BEP 16 gets there by hiding pieces from peers; choosing among the
+//! requests that wait needs no hiding, and downloaders who ask for the rarest pieces first provide the choice. What went
+//! to somebody who doesn't pass it on is asked for again, and goes once more before anything goes a third time.
 //!
 //! Weights follow from standing:
 //! - *contacts* (people the owner knows) come first: together they get at least half of what is served while they ask;
@@ -38,6 +38,8 @@ struct Ticket {
     granted: bool,
     /// What it asks for; empty when that was not said.
     keys: Range<u64>,
+    /// The lane that its answer goes out on, if it has to be free for that.
+    lane: Option<u64>,
     /// Virtual time that its grant took.
     charged: u64,
 }
@@ -62,6 +64,7 @@ impl Ticket {
             bytes,
             granted: false,
             keys,
+            lane: None,
             charged: 0,
         }
     }
@@ -80,6 +83,8 @@ pub struct Uploader {
     serving: usize,
     waiting_outsiders: usize,
     novelty: Novelty,
+    /// Lanes that answer something, or can't take more.
+    busy_lanes: BTreeSet<u64>,
 }
 
 /// A grant costs at least this much, so that asking and cancelling over and over doesn't keep others waiting.
@@ -98,6 +103,7 @@ impl Uploader {
             serving: 0,
             waiting_outsiders: 0,
             novelty: Novelty::default(),
+            busy_lanes: BTreeSet::new(),
         }
     }
 
@@ -126,6 +132,31 @@ impl Uploader {
         let end = keys.start.saturating_add(self.config.max_keys_per_request);
         let keys = keys.start..keys.end.min(end);
         self.queue(now, ticket, Ticket::new(peer, bytes, keys))
+    }
+
+    /// The answer to a waiting request goes out on this lane: its turn comes only while the lane is free. The lane is busy
+    /// from then on until [`Uploader::lane_free`], however its requests end, so that a peer that takes nothing holds no
+    /// more turns than it has lanes.
+    pub fn on_lane(&mut self, ticket: u64, lane: u64) {
+        if let Some(entry) = self.tickets.get_mut(&ticket) {
+            entry.lane = Some(lane);
+        }
+    }
+
+    /// A lane can't take more for now.
+    pub fn lane_busy(&mut self, lane: u64) {
+        self.busy_lanes.insert(lane);
+    }
+
+    /// A lane can take the next answer, or is gone.
+    pub fn lane_free(&mut self, lane: u64) {
+        self.busy_lanes.remove(&lane);
+    }
+
+    /// Whether a request could be answered now, as far as its lane goes.
+    fn fits_lane(&self, ticket: u64) -> bool {
+        let lane = self.tickets.get(&ticket).and_then(|entry| entry.lane);
+        lane.is_none_or(|lane| !self.busy_lanes.contains(&lane))
     }
 
     fn queue(&mut self, now: Timestamp, ticket: u64, entry: Ticket) -> Result<(), QueueFull> {

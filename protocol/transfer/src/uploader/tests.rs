@@ -341,6 +341,30 @@ fn what_is_new_to_strangers_does_not_push_contributors_aside() {
 }
 
 #[test]
+fn a_lane_has_one_turn_until_it_is_free() {
+    let mut uploader = Uploader::new(UploaderConfig::default());
+    for ticket in 0..3 {
+        uploader.enqueue(at(0), peer(1), ticket, REQUEST).unwrap();
+        uploader.on_lane(ticket, ticket / 2);
+    }
+    let mut granted = || uploader.poll(at(0)).map(|grant| grant.ticket);
+    assert_eq!([granted(), granted(), granted()], [Some(0), Some(2), None]);
+    uploader.finished(at(1), 0, 0);
+    assert_eq!(uploader.poll(at(1)), None);
+    uploader.lane_free(0);
+    let next = uploader.poll(at(1)).map(|grant| grant.ticket);
+    assert_eq!(next, Some(1));
+    uploader.abandon(1);
+    uploader.lane_busy(1);
+    uploader.abandon(2);
+    uploader.enqueue(at(2), peer(1), 3, REQUEST).unwrap();
+    uploader.on_lane(3, 1);
+    assert_eq!(uploader.poll(at(2)), None);
+    uploader.lane_free(1);
+    assert!(uploader.poll(at(2)).is_some());
+}
+
+#[test]
 fn queues_are_bounded() {
     let config = UploaderConfig {
         queue_per_peer: 2,
