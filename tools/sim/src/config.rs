@@ -25,7 +25,8 @@ pub enum Scenario {
     Uneven,
     /// The seed leaves for good when it has sent 1.2 copies.
     Orphaned,
-    /// One in five never sends anything; some of those are known to a few others, as contacts.
+    /// A swarm that runs already: everyone begins with a random half. One in five never sends anything; some of those are
+    /// known to those whom they are connected to, as contacts.
     Takers,
 }
 
@@ -172,7 +173,10 @@ impl Config {
     /// receive everything, and all together must send as many copies as there are downloaders (Kumar and Ross, 2006).
     #[must_use]
     pub fn fluid_bound(&self) -> Duration {
-        let bytes = u128::from(self.content_bytes()) * 1_000_000;
+        let mut bytes = u128::from(self.content_bytes()) * 1_000_000;
+        if self.scenario == Scenario::Takers {
+            bytes /= 2;
+        }
         let peers = u128::from(self.peers);
         let (up, down) = (u128::from(self.up.max(1)), u128::from(self.down.max(1)));
         let all_up: u128 = (0..=self.peers)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, Scenario};
 use crate::node::Node;
 use crate::world::{SEED, World};
 
@@ -122,6 +122,7 @@ impl Summary {
              \"finished\":{},\"fluid_bound_seconds\":{:.6},\"first_seconds\":{:.6},\
              \"median_seconds\":{:.6},\"last_seconds\":{:.6},\"ratio\":{:.4},\
              \"seed_copies\":{:.4},\"received_bytes\":{},\"wasted_bytes\":{},\"bans\":{},\
+             \"giver_bytes\":{:.0},\"taker_bytes\":{:.0},\"contact_bytes\":{:.0},\
              \"events\":{},\"trace\":\"{:016x}\"}}",
             self.finished,
             self.fluid_bound.as_secs_f64(),
@@ -133,6 +134,9 @@ impl Summary {
             self.received_bytes,
             self.wasted_bytes,
             self.bans,
+            self.shares.giver,
+            self.shares.taker,
+            self.shares.contact,
             self.events,
             self.trace,
         )
@@ -172,6 +176,17 @@ impl fmt::Display for Summary {
             100.0 * self.waste()
         )?;
         writeln!(f, "  bans          {}", self.bans)?;
+        if *scenario == Scenario::Takers {
+            let Shares {
+                giver,
+                taker,
+                contact,
+            } = self.shares;
+            writeln!(
+                f,
+                "  got           {giver:.0} bytes who give, {taker:.0} who only take, {contact:.0} if contacts"
+            )?;
+        }
         write!(
             f,
             "  trace         {:016x} after {} events",

@@ -9,7 +9,7 @@ use potluck_transfer::{Input, Output, Planner, PlannerConfig, Timestamp};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::config::Config;
+use crate::config::{Config, Scenario};
 use crate::event::{Event, FlowId, Message, NodeId, Queue};
 use crate::network::{Conn, conn_of};
 use crate::node::{Flow, Node};
@@ -104,12 +104,27 @@ impl World {
         world
     }
 
+    /// What a downloader has from the start: nothing, or in a swarm that runs already a random half.
+    fn head_start(&mut self) -> PieceSet {
+        let pieces = self.layout.pieces();
+        let mut have = PieceSet::new(pieces);
+        if self.config.scenario == Scenario::Takers {
+            for piece in 0..pieces {
+                if self.rng.random() {
+                    have.insert(piece);
+                }
+            }
+        }
+        have
+    }
+
     fn new_node(&mut self, id: NodeId) -> Node {
         let half = u64::try_from(self.config.latency.as_micros()).unwrap_or(u64::MAX) / 2;
         let latency = Duration::from_micros(self.rng.random_range(half / 2..=half + half / 2));
         let planner = (id != SEED).then(|| {
             let pieces = self.layout.pieces();
-            let (have, wanted) = (PieceSet::new(pieces), PieceSet::full(pieces));
+            let wanted = PieceSet::full(pieces);
+            let have = self.head_start();
             let layout = Arc::clone(&self.layout);
             Planner::new(
                 PlannerConfig::default(),

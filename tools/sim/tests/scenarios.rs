@@ -114,6 +114,26 @@ fn slow_links_among_fast_ones_are_no_drag() {
     }
 }
 
+/// Upload is scarce in a swarm that runs already: everyone has what others want.
+#[test]
+fn who_only_takes_gets_little_of_strangers_and_contacts_keep_theirs() {
+    for peers in [40, 100] {
+        for seed in 1..=3 {
+            let config = Config {
+                peers,
+                seed,
+                scenario: Scenario::Takers,
+                ..Config::default()
+            };
+            let summary = run(&config).unwrap();
+            let shares = summary.shares;
+            assert!(shares.taker <= 0.1 * shares.giver, "{summary}");
+            assert!(shares.contact >= shares.giver, "{summary}");
+            assert_eq!(summary.finished, peers, "{summary}");
+        }
+    }
+}
+
 #[test]
 fn a_distant_swarm_sends_hardly_anything_twice() {
     let config = Config {
