@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::io::IoSlice;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Where verified bytes go. Called from async tasks through `block_in_place`.
@@ -183,6 +184,8 @@ pub(crate) enum SourceNews {
     },
     /// More pieces can be had from it.
     Have(Vec<Range<u32>>),
+    /// How long the way to it and back takes.
+    RoundTrip(Duration),
     /// Pieces that it no longer has.
     Retract(Vec<Range<u32>>),
     /// Other providers that it knows.

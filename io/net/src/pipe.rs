@@ -3,7 +3,7 @@
 mod reader;
 mod writer;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use libp2p::{PeerId, StreamProtocol};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -53,6 +53,8 @@ pub struct Pipe {
     pub path: Path,
     /// Whether it has a TCP connection of its own, which is faster than a stream among others.
     pub dedicated: bool,
+    /// How long the peer's system took to answer when the pipe was opened, if that was measured.
+    pub round_trip: Option<Duration>,
     /// Bytes from the peer.
     pub reader: PipeReader,
     /// Bytes to the peer.
@@ -73,6 +75,7 @@ impl Pipe {
             channel,
             path,
             dedicated: false,
+            round_trip: None,
             reader: PipeReader::of_stream(Box::new(reader)),
             writer: PipeWriter::of_stream(Box::new(writer)),
         }
@@ -90,9 +93,15 @@ impl Pipe {
             channel,
             path,
             dedicated: true,
+            round_trip: None,
             reader: PipeReader::of_lane(reader),
             writer: PipeWriter::of_lane(writer),
         }
+    }
+
+    pub(crate) fn answered_after(mut self, round_trip: Duration) -> Self {
+        self.round_trip = Some(round_trip);
+        self
     }
 
     pub(crate) fn metered(mut self, meter: Meter) -> Self {

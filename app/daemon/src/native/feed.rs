@@ -1,8 +1,9 @@
 //! Spreads the engine's requests over the lanes with one peer.
 //!
 //! The first request goes out at once, on a stream of the connection that is there anyway. Meanwhile
-//! a lane of its own is opened, over which the following requests go. A second one is opened
-//! where the first is so fast that decrypting and verifying keeps a core busy.
+//! a lane of its own is opened, for which the following requests wait a moment. A second one is opened
+//! where the first is so fast that decrypting and verifying keeps a core busy, or the way so long that
+//! each lost packet holds up what follows for a while.
 
 use super::lane::{Lane, LaneEnd};
 use crate::context::Context;
@@ -12,7 +13,7 @@ use potluck_identity::PeerId;
 use potluck_net::{Channel, Pipe};
 use potluck_transfer::{Failure, RequestId};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -21,6 +22,13 @@ const MAX_DEDICATED: usize = 2;
 /// One more lane is worth it when those there are deliver this much, this fast.
 const MORE_AFTER_BYTES: u64 = 4 * 1024 * 1024;
 const MORE_ABOVE_BYTES_PER_SECOND: u64 = 100 * 1024 * 1024;
+
+/// On a long way it is worth it for less: what is lost on one holds up only its own share.
+const FAR_AFTER_BYTES: u64 = 512 * 1024;
+const FAR_ABOVE_BYTES_PER_SECOND: u64 = 512 * 1024;
+
+/// For how long requests wait for a lane that is being opened.
+const HOLD: Duration = Duration::from_millis(500);
 
 /// Lanes that may end in the middle of a reply, one after the other and without a whole piece,
 /// before the peer is no longer believed to mean well. Each but the first was opened on a
@@ -40,6 +48,7 @@ pub(super) async fn feed(
         report: report.clone(),
         lanes: Vec::new(),
         dialing: None,
+        held: Held::default(),
         cut_short: 0,
     };
     loop {
@@ -52,7 +61,11 @@ pub(super) async fn feed(
             (index, end) = any_end(&mut feeder.lanes) => feeder.ended(index, end),
             Some(dialed) = OptionFuture::from(feeder.dialing.as_mut()) => {
                 feeder.dialing = None;
-                feeder.dialed(dialed.ok().flatten());
+                feeder.dialed(dialed.ok().flatten()).await;
+                None
+            }
+            () = feeder.held.long_enough() => {
+                feeder.let_go().await;
                 None
             }
         };
@@ -78,7 +91,44 @@ struct Feeder {
     report: Reporter,
     lanes: Vec<Lane>,
     dialing: Option<JoinHandle<Option<Pipe>>>,
+    held: Held,
     cut_short: u32,
+}
+
+/// A request on its way to a lane.
+struct Asked {
+    job: Arc<Job>,
+    request: RequestId,
+    items: Vec<FetchItem>,
+}
+
+/// Requests that wait for a lane of their own, as a stream would take them at the pace of a
+/// connection that has yet to find its rate.
+#[derive(Default)]
+struct Held {
+    asked: Vec<Asked>,
+    since: Option<Instant>,
+}
+
+impl Held {
+    fn hold(&mut self, asked: Asked) {
+        self.since.get_or_insert_with(Instant::now);
+        self.asked.push(asked);
+    }
+
+    /// Takes all of them out.
+    fn release(&mut self) -> Vec<Asked> {
+        self.since = None;
+        std::mem::take(&mut self.asked)
+    }
+
+    /// Returns when no lane came in time for those that wait.
+    async fn long_enough(&self) {
+        match self.since {
+            Some(since) => tokio::time::sleep_until((since + HOLD).into()).await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Feeder {
@@ -88,9 +138,23 @@ impl Feeder {
                 job,
                 request,
                 items,
-            } => self.fetch(job, request, items).await,
+            } => {
+                self.fetch(Asked {
+                    job,
+                    request,
+                    items,
+                })
+                .await
+            }
             SourceCommand::Cancel { request } => {
-                if let Some(lane) = self.lanes.iter().find(|lane| lane.awaits(request)) {
+                let held = self.held.asked.len();
+                self.held.asked.retain(|asked| asked.request != request);
+                if self.held.asked.len() < held {
+                    let failure = Failure::Cancelled;
+                    self.report
+                        .tell(SourceNews::Failed { request, failure })
+                        .await;
+                } else if let Some(lane) = self.lanes.iter().find(|lane| lane.awaits(request)) {
                     lane.cancel(request).await;
                 }
                 None
@@ -98,18 +162,18 @@ impl Feeder {
         }
     }
 
-    async fn fetch(
-        &mut self,
-        job: Arc<Job>,
-        request: RequestId,
-        items: Vec<FetchItem>,
-    ) -> Option<CloseReason> {
+    async fn fetch(&mut self, asked: Asked) -> Option<CloseReason> {
         self.consider_dialing();
+        if self.may_hold() {
+            self.held.hold(asked);
+            return None;
+        }
         if self.lanes.is_empty() {
             match self.ctx.net.open(self.peer, Channel::Bulk).await {
                 Ok(pipe) => self.start(pipe),
                 Err(error) => {
                     let failure = Failure::Disconnected;
+                    let request = asked.request;
                     self.report
                         .tell(SourceNews::Failed { request, failure })
                         .await;
@@ -117,6 +181,24 @@ impl Feeder {
                 }
             }
         }
+        self.send(asked).await;
+        None
+    }
+
+    /// Whether a request should wait: a lane is coming, and a stream has something to deliver meanwhile.
+    fn may_hold(&self) -> bool {
+        let late = self.held.since.is_some_and(|since| since.elapsed() >= HOLD);
+        let busy = |lane: &Lane| !lane.is_dedicated() && lane.awaited_bytes() > 0;
+        self.dialing.is_some() && !late && !self.lanes.is_empty() && self.lanes.iter().all(busy)
+    }
+
+    /// Sends a request on the best lane there is.
+    async fn send(&self, asked: Asked) {
+        let Asked {
+            job,
+            request,
+            items,
+        } = asked;
         // A stream is only for as long as there is nothing better.
         let best = self
             .lanes
@@ -124,8 +206,19 @@ impl Feeder {
             .min_by_key(|lane| (!lane.is_dedicated(), lane.awaited_bytes()));
         if let Some(lane) = best {
             lane.fetch(job, request, items).await;
+        } else {
+            let failure = Failure::Disconnected;
+            self.report
+                .tell(SourceNews::Failed { request, failure })
+                .await;
         }
-        None
+    }
+
+    /// Sends what waited for a lane.
+    async fn let_go(&mut self) {
+        for asked in self.held.release() {
+            self.send(asked).await;
+        }
     }
 
     fn start(&mut self, pipe: Pipe) {
@@ -136,18 +229,25 @@ impl Feeder {
     fn consider_dialing(&mut self) {
         let dedicated = || self.lanes.iter().filter(|lane| lane.is_dedicated());
         let worth_it = dedicated().count() < MAX_DEDICATED
-            && dedicated().all(|lane| lane.delivers(MORE_AFTER_BYTES, MORE_ABOVE_BYTES_PER_SECOND));
+            && dedicated().all(|lane| {
+                lane.delivers(MORE_AFTER_BYTES, MORE_ABOVE_BYTES_PER_SECOND)
+                    || lane.is_far() && lane.delivers(FAR_AFTER_BYTES, FAR_ABOVE_BYTES_PER_SECOND)
+            });
         if worth_it && self.dialing.is_none() {
             let (net, peer) = (self.ctx.net.clone(), self.peer);
             self.dialing = Some(tokio::spawn(async move { net.open_lane(peer).await }));
         }
     }
 
-    fn dialed(&mut self, pipe: Option<Pipe>) {
+    async fn dialed(&mut self, pipe: Option<Pipe>) {
         if let Some(pipe) = pipe {
             tracing::debug!(peer = %self.peer, "opened a lane");
+            if let Some(round_trip) = pipe.round_trip {
+                self.report.tell(SourceNews::RoundTrip(round_trip)).await;
+            }
             self.start(pipe);
         }
+        self.let_go().await;
     }
 
     /// A lane ended; says whether the source ends with it.

@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tokio::task::JoinHandle;
 
+/// A round trip of another country.
+const FAR: Duration = Duration::from_millis(40);
+
 /// A request whose reply is awaited.
 pub(super) struct Pending {
     pub(super) job: Arc<Job>,
@@ -87,6 +90,7 @@ impl Tally {
 /// An open lane.
 pub(super) struct Lane {
     dedicated: bool,
+    far: bool,
     /// When it was first asked for something.
     since: OnceLock<Instant>,
     tally: Arc<Tally>,
@@ -127,6 +131,7 @@ impl Lane {
         let writer = Arc::new(AsyncMutex::new(pipe.writer));
         Self {
             dedicated: pipe.dedicated,
+            far: pipe.round_trip.is_some_and(|time| time >= FAR),
             since: OnceLock::new(),
             tally,
             writer,
@@ -172,6 +177,11 @@ impl Lane {
     /// Whether it has a connection of its own.
     pub(super) fn is_dedicated(&self) -> bool {
         self.dedicated
+    }
+
+    /// Whether the way to the peer is long.
+    pub(super) fn is_far(&self) -> bool {
+        self.far
     }
 
     /// Whether a reply to the request is awaited here.

@@ -40,12 +40,14 @@ async fn open(
     let socket = timeout(CONNECT_TIMEOUT, TcpStream::connect(address))
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    pace::prepare(&socket, began.elapsed());
+    let round_trip = began.elapsed();
+    pace::prepare(&socket, round_trip);
     let secured = handshake::begin(identity, peer, socket).await?;
     let Some(admitted) = lanes.admit(&peer, &secured.socket) else {
         return Ok(None);
     };
     let (reader, writer) = (secured.reader, secured.writer);
     let pipe = Pipe::of_lane(peer, Channel::Bulk, admitted.path, reader, writer);
+    let pipe = pipe.answered_after(round_trip);
     Ok(Some(pipe.metered(admitted.meter)))
 }

@@ -135,6 +135,7 @@ impl Planner {
         self.run_timers(now);
         match input {
             Input::SourceJoined { source, traits } => self.source_joined(now, source, traits),
+            Input::RoundTrip { source, round_trip } => self.way_measured(source, round_trip),
             Input::SourceLeft { source } => self.source_left(now, source),
             Input::Availability { source, change } => self.availability(now, source, change),
             Input::Received {

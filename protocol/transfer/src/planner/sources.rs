@@ -1,6 +1,7 @@
 //! Sources come, tell what they have, and go.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use potluck_content::PieceSet;
 
@@ -22,6 +23,14 @@ impl Planner {
         let cursor = self.rng.below(pieces);
         let source = Source::new(traits, now, pieces, cursor, &self.config);
         self.sources.insert(id, source);
+    }
+
+    pub(super) fn way_measured(&mut self, id: SourceId, round_trip: Duration) {
+        if let Some(source) = self.sources.get_mut(&id) {
+            source.window.measured(round_trip, &self.config);
+            self.hungry.remove(&id);
+            self.stand_in_line(id);
+        }
     }
 
     pub(super) fn source_left(&mut self, now: Timestamp, id: SourceId) {

@@ -130,6 +130,16 @@ impl Window {
         }
     }
 
+    /// The round trip is known before the rate is. On a long way the first window is as deep as a good link asks for: a
+    /// transport that runs dry while it still looks for its rate settles for less, and takes seconds to find the rest.
+    pub(super) fn measured(&mut self, round_trip: Duration, config: &PlannerConfig) {
+        if let Some(ramp) = &mut self.ramp {
+            let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
+            let deep = scale(config.first_rate, micros, 1_000_000).min(config.max_window);
+            ramp.window = ramp.window.max(deep);
+        }
+    }
+
     /// A request was sent to a source that had none: a new windowful is measured from here.
     pub(super) fn started(&mut self, now: Timestamp) {
         if let Some(ramp) = &mut self.ramp {

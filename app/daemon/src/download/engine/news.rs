@@ -24,6 +24,15 @@ impl Engine {
                 }
             }
             SourceNews::Have(ranges) => self.change(id, Availability::Add(ranges), work),
+            SourceNews::RoundTrip(round_trip) => {
+                if let Some(work) = work {
+                    let input = Input::RoundTrip {
+                        source: id,
+                        round_trip,
+                    };
+                    work.planner.handle(self.ctx.clock.now(), input);
+                }
+            }
             SourceNews::Retract(ranges) => {
                 self.has_changed(peer);
                 self.change(id, Availability::Remove(ranges), work);

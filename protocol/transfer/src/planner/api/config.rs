@@ -12,6 +12,8 @@ pub struct PlannerConfig {
     pub min_window: u64,
     /// A source's pipeline before anything is known of its rate.
     pub initial_window: u64,
+    /// Bytes a second that a source is given the benefit of the doubt for, once its round trip is known.
+    pub first_rate: u64,
     /// A source's pipeline never exceeds this many bytes (nor the source's own limit).
     pub max_window: u64,
     /// Requests are not cut smaller than this, except where the content is.
@@ -48,6 +50,7 @@ impl Default for PlannerConfig {
             max_sources: 256,
             min_window: 160 * 1024,
             initial_window: 256 * 1024,
+            first_rate: 16_000_000,
             max_window: 16 * 1024 * 1024,
             min_request: 64 * 1024,
             max_request: 4 * 1024 * 1024,

@@ -1,6 +1,7 @@
 //! What happened.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use potluck_content::PieceSet;
 
@@ -71,6 +72,13 @@ pub enum Input {
         source: SourceId,
         /// What kind of source it is.
         traits: SourceTraits,
+    },
+    /// The way to a source was measured, without what it has to do: its pipeline may begin as deep as that asks for.
+    RoundTrip {
+        /// Which one.
+        source: SourceId,
+        /// From a question to the answer of the other end's system.
+        round_trip: Duration,
     },
     /// A source can't be asked any more; its requests are void.
     SourceLeft {
