@@ -189,6 +189,8 @@ impl Drop for Asker {
             inner.waiting.remove(&ticket);
             inner.uploader.abandon(ticket);
         }
+        // A turn may have come after the other end of the line was gone.
+        inner.uploader.lane_free(self.lane);
     }
 }
 
