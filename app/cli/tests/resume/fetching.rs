@@ -74,7 +74,9 @@ fn killed_run(
     if number % 10 == 9 {
         // A daemon fetches for the command, and dies.
         let taker = scratch.node("taker").start();
-        let command = taker.run(get).arg(out).json().spawn();
+        let mut command = taker.run(get).arg(out).json().spawn();
+        // Before that it may find no daemon, and then fetches by itself.
+        command.next_line();
         let moment = Instant::now() + dice.below(LIFE);
         let killer = std::thread::spawn(move || {
             std::thread::sleep(moment.saturating_duration_since(Instant::now()));
