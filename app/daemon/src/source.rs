@@ -10,7 +10,7 @@ use potluck_transfer::{Failure, RequestId, SourceId};
 use std::collections::BTreeMap;
 use std::io::IoSlice;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -49,7 +49,6 @@ pub(crate) struct Job {
     pub(crate) sink: Arc<dyn Sink>,
     /// The first failure to keep verified bytes; it ends the download.
     pub(crate) sink_failure: Mutex<Option<SinkError>>,
-    writing: Mutex<()>,
 }
 
 impl Job {
@@ -59,13 +58,7 @@ impl Job {
             layout,
             sink,
             sink_failure: Mutex::new(None),
-            writing: Mutex::new(()),
         }
-    }
-
-    /// Waits until no other lane writes.
-    pub(crate) fn writing(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Remembers that bytes could not be kept.

@@ -1,4 +1,6 @@
-//! Memory that the system copies file bytes to quickly.
+//! Memory that the system copies file bytes to quickly, or takes them from itself.
+
+use crate::sys::ALIGNMENT;
 
 /// Bytes of a page, as far as the processor's copying is concerned.
 const PAGE: usize = 4096;
@@ -45,6 +47,26 @@ impl Buffer {
     }
 }
 
+/// A buffer that begins where direct writes may begin. It only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Aligned {
+    bytes: Vec<u8>,
+}
+
+impl Aligned {
+    /// Room for `length` bytes, with anything in it.
+    pub(crate) fn room(&mut self, length: usize) -> &mut [u8] {
+        if self.bytes.len() < length.saturating_add(ALIGNMENT) {
+            self.bytes = vec![0; length.saturating_add(ALIGNMENT)];
+        }
+        let start = self.bytes.as_ptr().align_offset(ALIGNMENT);
+        self.bytes
+            .get_mut(start..)
+            .and_then(|bytes| bytes.get_mut(..length))
+            .unwrap_or_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +84,15 @@ mod tests {
             }
         }
         assert_eq!(buffer.get(1 << 30), []);
+    }
+
+    #[test]
+    fn an_aligned_one_begins_at_a_page() {
+        let mut buffer = Aligned::default();
+        for length in [1, 4096, 1 << 20, 4096] {
+            let room = buffer.room(length);
+            assert_eq!(room.len(), length);
+            assert_eq!(room.as_ptr().addr() % ALIGNMENT, 0);
+        }
     }
 }

@@ -120,8 +120,6 @@ impl<'a> Taking<'a> {
         if run.parts.is_empty() {
             return Ok(());
         }
-        // The system lets one write to a file at a time, and those that wait keep their cores busy.
-        let _alone = self.job.writing();
         let sink = &self.job.sink;
         let written = match run.parts.as_slice() {
             [only] => sink.write(self.item.blob, run.first, only),

@@ -14,6 +14,7 @@
 
 mod begin;
 mod checkpoint;
+mod direct;
 mod finish;
 mod forget;
 mod journal;

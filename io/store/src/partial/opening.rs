@@ -74,6 +74,7 @@ impl Opening<'_> {
             journal: Mutex::new(journal),
             trees,
             parts,
+            alone: Mutex::new(()),
             dirty: Mutex::new(Dirty::all()),
         };
         running.recover(

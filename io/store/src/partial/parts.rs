@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lru::LruCache;
 use potluck_content::{Entry, EntryPath, Manifest, Node, PieceLayout, PieceSet};
 
+use super::direct::DirectWrites;
 use super::repair::Damaged;
 use crate::errors::Fault;
 use crate::sys::{Dir, EntryKind};
@@ -53,6 +54,7 @@ pub(super) struct Staged {
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) targets: Targets,
+    pub(super) direct: DirectWrites,
     /// For messages.
     path: PathBuf,
     cache: Mutex<Cache>,
@@ -97,6 +99,7 @@ impl Parts {
         };
         Self {
             targets,
+            direct: DirectWrites::new(),
             path: path.to_path_buf(),
             cache: Mutex::new(cache),
         }
@@ -247,6 +250,8 @@ impl Parts {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.files.clear();
         cache.dirs.clear();
+        drop(cache);
+        self.direct.close();
     }
 
     /// Syncs all files, and the names of those that are new.

@@ -37,6 +37,8 @@ pub(crate) struct Running {
     pub(super) journal: Mutex<Journal>,
     pub(super) trees: PartialTrees,
     pub(super) parts: Parts,
+    /// Held by whoever writes to the page cache.
+    pub(super) alone: Mutex<()>,
     pub(super) dirty: Mutex<Dirty>,
 }
 

@@ -1,6 +1,7 @@
 //! Keeping verified bytes as they come.
 
-use std::io::IoSlice;
+use std::fs::File;
+use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::sync::PoisonError;
 
@@ -36,9 +37,28 @@ impl Running {
             .create(blob)
             .map_err(|fault| self.refused(fault))?;
         let offset = geometry.group_offset(first_group);
-        let written = sys::write_all_vectored_at(&file, parts, offset);
+        let written = self.write_parts((blob, geometry.size()), &file, parts, offset);
         lock(&self.dirty).add(blob, created);
         written.map_err(|error| self.refused(Fault::io("write", &self.part_path, error)))
+    }
+
+    fn write_parts(
+        &self,
+        blob: (u32, u64),
+        file: &File,
+        parts: &[IoSlice<'_>],
+        offset: u64,
+    ) -> io::Result<()> {
+        let direct = self.parts.direct.write(blob, file, parts, offset)?;
+        let mut rest = parts.to_vec();
+        let mut rest = rest.as_mut_slice();
+        IoSlice::advance_slices(&mut rest, direct);
+        if rest.is_empty() {
+            return Ok(());
+        }
+        // The system lets one write to a file at a time, and those that wait keep their cores busy.
+        let _alone = lock(&self.alone);
+        sys::write_all_vectored_at(file, rest, offset + direct as u64)
     }
 
     pub(super) fn write_parents(

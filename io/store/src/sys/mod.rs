@@ -18,7 +18,17 @@ pub(crate) use portable::{
     write_all_vectored_at, writes_are_held_back_for,
 };
 
+#[cfg(not(target_os = "linux"))]
+mod no_direct;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use no_direct::Direct;
+#[cfg(target_os = "linux")]
+pub(crate) use unix::Direct;
+
 use crate::records::Stamp;
+
+/// What memory, offsets and lengths of direct writes are multiples of: no disk asks for more.
+pub(crate) const ALIGNMENT: usize = 4096;
 
 /// What a directory entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Unix: everything below a directory is reached through its handle, never through a symbolic link.
 
+#[cfg(target_os = "linux")]
+mod direct;
 mod vectored;
 
 use std::ffi::{OsStr, OsString};
@@ -13,6 +15,8 @@ use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
+#[cfg(target_os = "linux")]
+pub(crate) use direct::Direct;
 pub(crate) use vectored::{read_exact_vectored_at, write_all_vectored_at};
 
 use super::{EntryKind, Facts};
@@ -248,16 +252,20 @@ fn facts_of_stat(stat: &rustix::fs::Stat) -> Facts {
 /// Whether the times of a file tell of every change before its bytes can be read, also of those made
 /// through a shared mapping.
 #[cfg(target_os = "linux")]
-#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)] // differs from one processor to the next
 pub(crate) fn stamps_tell_of_changes(file: &File) -> bool {
     const EXT4: u64 = 0xef53;
     const XFS: u64 = 0x5846_5342;
     const BTRFS: u64 = 0x9123_683e;
     const F2FS: u64 = 0xf2f5_2010;
-    rustix::fs::fstatfs(file).is_ok_and(|stat| {
-        let kind = stat.f_type as u64 & 0xffff_ffff;
-        matches!(kind, EXT4 | XFS | BTRFS | F2FS)
-    })
+    file_system_kind(file).is_some_and(|kind| matches!(kind, EXT4 | XFS | BTRFS | F2FS))
+}
+
+/// The number that stands for a kind of file system (`statfs(2)`).
+#[cfg(target_os = "linux")]
+#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)] // differs from one processor to the next
+fn file_system_kind(file: &File) -> Option<u64> {
+    let stat = rustix::fs::fstatfs(file).ok()?;
+    Some(stat.f_type as u64 & 0xffff_ffff)
 }
 
 #[cfg(not(target_os = "linux"))]
