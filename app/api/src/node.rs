@@ -74,6 +74,10 @@ pub struct PeerStatus {
     pub path: Option<PathKind>,
     /// Whether it is connected now.
     pub connected: bool,
+    /// Bulk lanes that are open with it: TCP connections that carry content and nothing else. Without
+    /// one, content moves on streams of the connection.
+    #[serde(default)]
+    pub lanes: u32,
     /// Content bytes to and from it.
     pub rates: Rates,
     /// Round-trip time in milliseconds.

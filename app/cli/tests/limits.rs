@@ -76,6 +76,8 @@ fn the_up_limit_holds_for_all_takers_together_and_follows_a_change() {
         (shown as f64 / 12e6 - 1.0).abs() < 0.25,
         "an upload limited to 12 MB/s is shown at {shown} B/s"
     );
+    let by_lane = to.peers.iter().filter(|peer| peer.lanes > 0).count();
+    assert_eq!(by_lane, 2, "takers with a lane: {:?}", to.peers);
     giver.run(["config", "set", "limits.up", "5MB/s"]).ok();
     let_run(&mut first, Duration::from_secs(1));
     let from = giver.status();

@@ -1,5 +1,9 @@
 //! Who is fetching what from this node: the members of each root's swarm as a provider sees them.
 
+mod mailbox;
+
+pub(crate) use mailbox::{News, Updates};
+
 use crate::recent::Recent;
 use crate::source::ProvenHead;
 use potluck_content::Address;
@@ -10,9 +14,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
-/// Updates that may wait for one member; a member that falls further behind is dropped and asks
-/// again.
-const UPDATE_QUEUE: usize = 256;
 /// Members introduced to a newcomer.
 const MAX_INTRODUCTIONS: usize = 16;
 /// Members of one swarm.
@@ -21,7 +22,7 @@ const MAX_MEMBERS: usize = 512;
 const CANDIDATE_QUEUE: usize = 64;
 
 /// What a member of a swarm is told.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum Update {
     /// Pieces that can be had here now.
     Have(Range<u32>),
@@ -36,7 +37,7 @@ pub(crate) enum Update {
 struct Member {
     serial: u64,
     serving: bool,
-    updates: mpsc::Sender<Update>,
+    mailbox: mailbox::Sender,
     sent_bytes: u64,
     recent: Recent,
 }
@@ -84,7 +85,7 @@ pub(crate) struct Swarms {
 /// What a newcomer gets.
 pub(crate) struct Joined {
     pub(crate) serial: u64,
-    pub(crate) updates: mpsc::Receiver<Update>,
+    pub(crate) updates: Updates,
     /// Members that provide, to be introduced.
     pub(crate) others: Vec<PeerId>,
 }
@@ -116,14 +117,14 @@ impl Swarms {
         let others = swarm.others(&peer, inner.next_serial);
         if serving {
             for member in swarm.members.values() {
-                // A full queue only means that this member hears of the newcomer elsewhere.
-                let _ = member.updates.try_send(Update::Member(peer));
+                // A full mailbox only means that this member hears of the newcomer elsewhere.
+                let _ = member.mailbox.put(&Update::Member(peer));
             }
             if let Some(download) = &swarm.download {
                 let _ = download.try_send(peer);
             }
         }
-        let (updates, receiver) = mpsc::channel(UPDATE_QUEUE);
+        let (mailbox, updates) = mailbox::mailbox();
         let serial = inner.next_serial;
         inner.next_serial += 1;
         swarm.members.insert(
@@ -131,14 +132,14 @@ impl Swarms {
             Member {
                 serial,
                 serving,
-                updates,
+                mailbox,
                 sent_bytes: 0,
                 recent: Recent::new(Instant::now()),
             },
         );
         Some(Joined {
             serial,
-            updates: receiver,
+            updates,
             others,
         })
     }
@@ -178,9 +179,7 @@ impl Swarms {
     pub(crate) fn tell(&self, root: &Address, update: &Update) {
         let mut inner = self.lock();
         if let Some(swarm) = inner.swarms.get_mut(root) {
-            swarm
-                .members
-                .retain(|_, member| member.updates.try_send(update.clone()).is_ok());
+            swarm.members.retain(|_, member| member.mailbox.put(update));
         }
     }
 
@@ -273,11 +272,11 @@ mod tests {
     #[test]
     fn newcomers_and_members_are_introduced() {
         let swarms = Swarms::default();
-        let mut first = swarms.join(root(), peer(1), true).unwrap();
+        let first = swarms.join(root(), peer(1), true).unwrap();
         let second = swarms.join(root(), peer(2), true).unwrap();
         assert!(first.others.is_empty());
         assert_eq!(second.others, vec![peer(1)]);
-        assert!(matches!(first.updates.try_recv(), Ok(Update::Member(id)) if id == peer(2)));
+        assert_eq!(first.updates.take().unwrap().members, [peer(2)]);
         let mut candidates = swarms.begin_download(root());
         assert!(candidates.try_recv().is_ok() && candidates.try_recv().is_ok());
     }
@@ -337,10 +336,17 @@ mod tests {
     #[test]
     fn a_member_that_falls_behind_is_dropped() {
         let swarms = Swarms::default();
-        let _slow = swarms.join(root(), peer(1), false).unwrap();
-        for piece in 0..300 {
+        let slow = swarms.join(root(), peer(1), false).unwrap();
+        // However much it is, what lies side by side is one piece of news.
+        for piece in (0..100_000).rev() {
             swarms.tell(&root(), &Update::Have(piece..piece + 1));
         }
+        let all = 0..100_000;
+        assert_eq!(slow.updates.take().unwrap().have, [all]);
+        for piece in 0..10_000 {
+            swarms.tell(&root(), &Update::Have(2 * piece..2 * piece + 1));
+        }
         assert!(swarms.members().is_empty());
+        assert!(slow.updates.take().is_none());
     }
 }

@@ -1,12 +1,15 @@
 //! Async face of the upload scheduler: lanes put all their requests in line, so that it can choose among
 //! them, and are told whose turn it is.
 
+mod pace;
+
+use self::pace::Pace;
 use crate::clock::Clock;
 use potluck_identity::PeerId;
-use potluck_transfer::{Timestamp, Uploader, UploaderConfig};
+use potluck_transfer::{Content, Timestamp, Uploader, UploaderConfig};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -29,19 +32,16 @@ struct Inner {
     slow: BTreeMap<u64, (u64, CancellationToken)>,
     slow_bytes: u64,
     contacts: BTreeSet<PeerId>,
+    pace: Pace,
 }
 
 /// Who waits for a grant.
 struct Waiting {
     tell: mpsc::Sender<Granted>,
-    bytes: u64,
 }
 
-/// A request whose turn it is.
-struct Granted {
-    ticket: u64,
-    bytes: u64,
-}
+/// The ticket of a request whose turn it is.
+struct Granted(u64);
 
 impl Inner {
     fn ticket(&mut self) -> u64 {
@@ -60,11 +60,11 @@ impl Inner {
     fn grant(&mut self, now: Timestamp) {
         while let Some(grant) = self.uploader.poll(now) {
             let ticket = grant.ticket;
-            let Some(Waiting { tell, bytes }) = self.waiting.remove(&ticket) else {
+            let Some(Waiting { tell }) = self.waiting.remove(&ticket) else {
                 continue;
             };
             // A lane has one turn at a time, and room for it: only one that is gone isn't told.
-            if tell.try_send(Granted { ticket, bytes }).is_err() {
+            if tell.try_send(Granted(ticket)).is_err() {
                 self.uploader.abandon(ticket);
             }
         }
@@ -77,6 +77,7 @@ pub(crate) struct QueueFull;
 
 impl UploadGate {
     pub(crate) fn new(config: UploaderConfig, clock: Clock) -> Self {
+        let slots = config.slots as u64;
         let inner = Inner {
             uploader: Uploader::new(config),
             waiting: BTreeMap::new(),
@@ -84,6 +85,7 @@ impl UploadGate {
             slow: BTreeMap::new(),
             slow_bytes: 0,
             contacts: BTreeSet::new(),
+            pace: Pace::new(slots),
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -107,19 +109,10 @@ impl UploadGate {
         };
         let turns = Turns {
             gate: self.clone(),
-            peer,
             lane,
             granted,
         };
         (asker, turns)
-    }
-
-    /// Waits until it is this peer's turn to receive `bytes`.
-    async fn turn(&self, peer: PeerId, bytes: u64) -> Result<Turn, QueueFull> {
-        let (asker, mut turns) = self.line(peer);
-        asker.ask(bytes, 0..0)?;
-        // Dropping the line gives the place back.
-        turns.next().await.ok_or(QueueFull)
     }
 
     /// The peers whom the owner knows, from now on; they come first.
@@ -151,18 +144,18 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    /// Puts a request for `bytes` in line; `keys` stand for the content that it asks for. Gives its ticket.
-    pub(crate) fn ask(&self, bytes: u64, keys: Range<u64>) -> Result<u64, QueueFull> {
+    /// Puts a request for `bytes` in line; gives its ticket.
+    pub(crate) fn ask(&self, bytes: u64, content: Content) -> Result<u64, QueueFull> {
         let mut inner = self.gate.lock();
         let now = self.gate.clock.now();
         let ticket = inner.ticket();
         inner
             .uploader
-            .enqueue_keyed(now, self.peer, ticket, bytes, keys)
+            .enqueue_for(now, self.peer, ticket, bytes, content)
             .map_err(|_| QueueFull)?;
         inner.uploader.on_lane(ticket, self.lane);
         let tell = self.tell.clone();
-        inner.waiting.insert(ticket, Waiting { tell, bytes });
+        inner.waiting.insert(ticket, Waiting { tell });
         inner.grant(now);
         Ok(ticket)
     }
@@ -197,7 +190,6 @@ impl Drop for Asker {
 /// Gives the turns of a line.
 pub(crate) struct Turns {
     gate: UploadGate,
-    peer: PeerId,
     lane: u64,
     granted: mpsc::Receiver<Granted>,
 }
@@ -230,19 +222,26 @@ impl Turns {
     fn begin(&self, granted: &Granted) -> Turn {
         Turn {
             gate: self.gate.clone(),
-            peer: self.peer,
-            bytes: granted.bytes,
-            ticket: Some(granted.ticket),
+            ticket: granted.0,
             sent: 0,
+            aside: None,
         }
     }
 }
 
 impl Drop for Turns {
     fn drop(&mut self) {
-        self.granted.close();
+        let mut untaken = Vec::new();
+        {
+            // Turns are told under this lock: none can be on its way.
+            let _inner = self.gate.lock();
+            self.granted.close();
+            while let Ok(granted) = self.granted.try_recv() {
+                untaken.push(granted);
+            }
+        }
         // A turn that nobody took goes to others.
-        while let Ok(granted) = self.granted.try_recv() {
+        for granted in untaken {
             drop(self.begin(&granted));
         }
         self.gate.lock().uploader.lane_free(self.lane);
@@ -252,16 +251,15 @@ impl Drop for Turns {
 /// A turn to upload; dropping it passes the turn on.
 pub(crate) struct Turn {
     gate: UploadGate,
-    peer: PeerId,
-    bytes: u64,
-    /// `None` while others go first.
-    ticket: Option<u64>,
+    ticket: u64,
     sent: u64,
+    /// Set once others go first.
+    aside: Option<Slow>,
 }
 
 impl Turn {
-    /// The ticket of the request whose turn it is; `None` while others go first.
-    pub(crate) fn ticket(&self) -> Option<u64> {
+    /// The ticket of the request whose turn it is.
+    pub(crate) fn ticket(&self) -> u64 {
         self.ticket
     }
 
@@ -270,11 +268,19 @@ impl Turn {
         self.sent += bytes;
     }
 
-    /// Lets others go first, because the peer is slow to take what it asked for. `held` bytes stay
-    /// in memory for it meanwhile.
-    pub(crate) fn pass(&mut self, held: u64) -> Slow {
-        self.end();
+    /// How long a peer may take for a step of so many bytes before others go first; `None` once they do.
+    pub(crate) fn patience(&self, step: usize) -> Option<Duration> {
+        let waits = self.aside.is_none();
+        waits.then(|| self.gate.lock().pace.patience(step as u64))
+    }
+
+    /// Lets others go first from now on, because the peer is slow to take what it asked for. `held` bytes stay in memory
+    /// for it meanwhile.
+    pub(crate) fn step_aside(&mut self, held: u64) {
         let mut inner = self.gate.lock();
+        inner.uploader.step_aside(self.ticket);
+        let now = self.gate.clock.now();
+        inner.grant(now);
         let id = inner.ticket();
         let token = CancellationToken::new();
         inner.slow.insert(id, (held, token.clone()));
@@ -286,51 +292,37 @@ impl Turn {
             longest.cancel();
         }
         drop(inner);
-        Slow {
+        self.aside = Some(Slow {
             gate: self.gate.clone(),
             id,
             token,
-        }
+        });
     }
 
-    /// Waits for a turn again after [`Turn::pass`]. When too many wait, it goes on without one:
-    /// what was begun has to be ended.
-    pub(crate) async fn resume(&mut self) {
-        let left = self.bytes.saturating_sub(self.sent);
-        if let Ok(turn) = self.gate.turn(self.peer, left).await {
-            *self = turn;
+    /// Returns when this peer has to be given up, for the sake of others.
+    pub(crate) async fn given_up(&self) {
+        match &self.aside {
+            Some(slow) => slow.token.cancelled().await,
+            None => std::future::pending().await,
         }
-    }
-
-    fn end(&mut self) {
-        let Some(ticket) = self.ticket.take() else {
-            return;
-        };
-        let mut inner = self.gate.lock();
-        let now = self.gate.clock.now();
-        inner.uploader.finished(now, ticket, self.sent);
-        inner.grant(now);
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.end();
+        let mut inner = self.gate.lock();
+        let now = self.gate.clock.now();
+        inner.pace.sent(now, self.sent);
+        inner.uploader.finished(now, self.ticket, self.sent);
+        inner.grant(now);
     }
 }
 
 /// A peer that is slow to take what it asked for.
-pub(crate) struct Slow {
+struct Slow {
     gate: UploadGate,
     id: u64,
     token: CancellationToken,
-}
-
-impl Slow {
-    /// Returns when this peer has to be given up, for the sake of others.
-    pub(crate) async fn given_up(&self) {
-        self.token.cancelled().await;
-    }
 }
 
 impl Drop for Slow {

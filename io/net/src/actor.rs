@@ -23,7 +23,7 @@ use tokio::{
 };
 
 pub(crate) use self::{commands::Command, start::start};
-use crate::{NetEvent, NetLimits, behaviour::Behaviour, handle::Shared, lanes::LaneControl};
+use crate::{NetEvent, NetLimits, behaviour::Behaviour, handle::Shared, routes::RouteControl};
 
 /// How often the slow chores are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) struct Actor {
     swarm: Swarm<Behaviour>,
     shared: Arc<Shared>,
-    lanes: LaneControl,
+    routes: RouteControl,
     events: mpsc::Sender<NetEvent>,
     limits: NetLimits,
     peers: peers::Peers,

@@ -19,7 +19,7 @@ use libp2p::{
     upnp,
 };
 
-use crate::{DhtMode, NetConfig, lanes::Lanes};
+use crate::{DhtMode, NetConfig, routes::RouteBehaviour};
 
 /// The protocol of Potluck's own distributed hash table.
 pub(crate) const KAD_PROTOCOL: StreamProtocol = StreamProtocol::new("/potluck/kad/1");
@@ -50,7 +50,7 @@ pub(crate) struct Behaviour {
     pub(crate) relay_client: relay::client::Behaviour,
     pub(crate) relay_server: Toggle<relay::Behaviour>,
     pub(crate) dcutr: dcutr::Behaviour,
-    pub(crate) lanes: Lanes,
+    pub(crate) routes: RouteBehaviour,
 }
 
 impl Behaviour {
@@ -58,7 +58,7 @@ impl Behaviour {
         config: &NetConfig,
         keypair: &Keypair,
         relay_client: relay::client::Behaviour,
-        lanes: Lanes,
+        routes: RouteBehaviour,
     ) -> Self {
         let peer = keypair.public().to_peer_id();
         let memory = config.limits.max_memory_bytes;
@@ -87,7 +87,7 @@ impl Behaviour {
                 .then(|| relay::Behaviour::new(peer, relay_config()))
                 .into(),
             dcutr: dcutr::Behaviour::new(peer),
-            lanes,
+            routes,
         }
     }
 }

@@ -110,4 +110,6 @@ pub struct PeerInfo {
     pub traffic: Traffic,
     /// How many pipes are open with it.
     pub pipes: u32,
+    /// How many of them are lanes, with a TCP connection of their own.
+    pub lanes: u32,
 }

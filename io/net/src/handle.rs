@@ -21,7 +21,7 @@ use crate::{
     actor::{self, Command},
     bulk::{self, Identity},
     counters::Counters,
-    lanes::LaneControl,
+    routes::RouteControl,
 };
 
 /// How long a dial may take in all.
@@ -53,7 +53,7 @@ pub async fn start(
 #[derive(Debug, Clone)]
 pub struct NetHandle {
     commands: mpsc::Sender<Command>,
-    lanes: LaneControl,
+    routes: RouteControl,
     identity: Identity,
     shared: Arc<Shared>,
 }
@@ -98,13 +98,13 @@ impl Shared {
 impl NetHandle {
     pub(crate) fn new(
         commands: mpsc::Sender<Command>,
-        lanes: LaneControl,
+        routes: RouteControl,
         identity: Identity,
         shared: Arc<Shared>,
     ) -> Self {
         Self {
             commands,
-            lanes,
+            routes,
             identity,
             shared,
         }
@@ -206,7 +206,7 @@ impl NetHandle {
         if self.commands.is_closed() {
             return Err(OpenError::Closed);
         }
-        let answer = self.lanes.request(&peer, channel)?;
+        let answer = self.routes.request(&peer, channel)?;
         match timeout(OPEN_TIMEOUT, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(OpenError::Io("the connection was closed".to_owned())),
@@ -220,12 +220,12 @@ impl NetHandle {
     /// pipe on a connection. `None` when the peer cannot be reached that way; it is then not tried
     /// again for a while.
     pub async fn open_lane(&self, peer: PeerId) -> Option<Pipe> {
-        bulk::dial(&self.identity, &self.lanes, peer).await
+        bulk::dial(&self.identity, &self.routes, peer).await
     }
 
     /// Notes that a lane to the peer was of no use, so that none is opened again for a while.
     pub fn lane_failed(&self, peer: &PeerId) {
-        self.lanes.no_lane(peer);
+        self.routes.no_lane(peer);
     }
 
     /// Closes all connections with the peer and refuses new ones.

@@ -13,10 +13,10 @@ mod counters;
 mod errors;
 mod events;
 mod handle;
-mod lanes;
 mod limiter;
 mod path;
 mod pipe;
+mod routes;
 mod transport;
 
 pub use config::{DhtMode, NetConfig, NetLimits, RecordTimes};

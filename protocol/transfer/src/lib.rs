@@ -21,4 +21,4 @@ pub use planner::{
     Waiting,
 };
 pub use time::Timestamp;
-pub use uploader::{Grant, QueueFull, Standing, Uploader, UploaderConfig, UploaderReport};
+pub use uploader::{Content, Grant, QueueFull, Standing, Uploader, UploaderConfig, UploaderReport};

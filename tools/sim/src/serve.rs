@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use potluck_transfer::RequestId;
+use potluck_transfer::{Content, RequestId};
 
 use crate::event::{Chunk, ConnId, Event, FlowId, NodeId, Refusal};
 use crate::network::time_for;
@@ -57,12 +57,13 @@ impl World {
         let peer = self.nodes[from].peer;
         let now = self.now;
         let node = &mut self.nodes[id];
-        let first = u64::from(pieces.first().copied().unwrap_or(0));
-        let in_a_row = pieces.windows(2).take_while(|pair| pair[0] + 1 == pair[1]);
-        let keys = first..first + 1 + in_a_row.count() as u64;
+        let content = Content {
+            whole: 0,
+            parts: pieces.iter().map(|piece| u64::from(*piece)).collect(),
+        };
         if node
             .uploader
-            .enqueue_keyed(now, peer, ticket, bytes, keys)
+            .enqueue_for(now, peer, ticket, bytes, content)
             .is_err()
         {
             self.refuse(conn, id, request, Refusal::Busy);

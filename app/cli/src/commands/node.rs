@@ -157,6 +157,7 @@ fn peer_table(app: &App, peers: &[PeerStatus]) -> Outcome {
     let mut rows = table(&[
         "peer",
         "path",
+        ">lanes",
         ">down",
         ">up",
         ">received",
@@ -175,6 +176,7 @@ fn peer_table(app: &App, peers: &[PeerStatus]) -> Outcome {
         rows.add_row([
             one.id.clone(),
             path,
+            one.lanes.to_string(),
             rate(one.rates.down),
             rate(one.rates.up),
             size(one.rates.down_bytes),

@@ -38,6 +38,8 @@ pub(super) struct Source {
     pub(super) commands: mpsc::Sender<SourceCommand>,
     /// Set once the peer proved the root's size.
     pub(super) ready: Option<(Arc<ProvenHead>, PieceMap)>,
+    /// Of its lane's handshake.
+    pub(super) round_trip: Option<Duration>,
     changes: Vec<Availability>,
     kept_ranges: usize,
     task: JoinHandle<()>,
@@ -53,6 +55,7 @@ impl Source {
             peer,
             commands,
             ready: None,
+            round_trip: None,
             changes: Vec::new(),
             kept_ranges: 0,
             task,

@@ -1,9 +1,10 @@
 //! Spreads the engine's requests over the lanes with one peer.
 //!
-//! The first request goes out at once, on a stream of the connection that is there anyway. Meanwhile
-//! a lane of its own is opened, for which the following requests wait a moment. A second one is opened
-//! where the first is so fast that decrypting and verifying keeps a core busy, or the way so long that
-//! each lost packet holds up what follows for a while.
+//! A lane is dialed while the peer is still asked what it has. Where it is not there in time for the
+//! first request, that one goes out at once, on a stream of the connection that is there anyway, and
+//! the following wait for the lane a moment. A second one is opened where the first is so fast that
+//! decrypting and verifying keeps a core busy, or the way so long that each lost packet holds up what
+//! follows for a while.
 
 use super::lane::{Lane, LaneEnd};
 use crate::context::Context;
@@ -41,13 +42,14 @@ pub(super) async fn feed(
     peer: PeerId,
     commands: &mut mpsc::Receiver<SourceCommand>,
     report: &Reporter,
+    first_lane: Dialing,
 ) -> CloseReason {
     let mut feeder = Feeder {
         ctx: Arc::clone(ctx),
         peer,
         report: report.clone(),
         lanes: Vec::new(),
-        dialing: None,
+        dialing: Some(first_lane),
         held: Held::default(),
         cut_short: 0,
     };
@@ -58,10 +60,10 @@ pub(super) async fn feed(
                 // The engine is gone, and this task with it.
                 None => Some(CloseReason::Lost("stopped".to_owned())),
             },
-            (index, end) = any_end(&mut feeder.lanes) => feeder.ended(index, end),
-            Some(dialed) = OptionFuture::from(feeder.dialing.as_mut()) => {
+            (index, end) = any_end(&mut feeder.lanes) => feeder.ended(index, end).await,
+            Some(dialed) = OptionFuture::from(feeder.dialing.as_mut().map(Dialing::done)) => {
                 feeder.dialing = None;
-                feeder.dialed(dialed.ok().flatten()).await;
+                feeder.dialed(dialed).await;
                 None
             }
             () = feeder.held.long_enough() => {
@@ -90,9 +92,30 @@ struct Feeder {
     peer: PeerId,
     report: Reporter,
     lanes: Vec<Lane>,
-    dialing: Option<JoinHandle<Option<Pipe>>>,
+    dialing: Option<Dialing>,
     held: Held,
     cut_short: u32,
+}
+
+/// A lane that is being opened. Dropping it gives that up.
+pub(super) struct Dialing(JoinHandle<Option<Pipe>>);
+
+impl Dialing {
+    pub(super) fn start(ctx: &Context, peer: PeerId) -> Self {
+        let net = ctx.net.clone();
+        Self(tokio::spawn(async move { net.open_lane(peer).await }))
+    }
+
+    /// The lane, if there is a way for one.
+    async fn done(&mut self) -> Option<Pipe> {
+        (&mut self.0).await.ok().flatten()
+    }
+}
+
+impl Drop for Dialing {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// A request on its way to a lane.
@@ -107,6 +130,7 @@ struct Asked {
 #[derive(Default)]
 struct Held {
     asked: Vec<Asked>,
+    /// When the first began to wait for the lane that is being opened.
     since: Option<Instant>,
 }
 
@@ -118,15 +142,16 @@ impl Held {
 
     /// Takes all of them out.
     fn release(&mut self) -> Vec<Asked> {
-        self.since = None;
         std::mem::take(&mut self.asked)
     }
 
     /// Returns when no lane came in time for those that wait.
     async fn long_enough(&self) {
         match self.since {
-            Some(since) => tokio::time::sleep_until((since + HOLD).into()).await,
-            None => std::future::pending().await,
+            Some(since) if !self.asked.is_empty() => {
+                tokio::time::sleep_until((since + HOLD).into()).await;
+            }
+            _ => std::future::pending().await,
         }
     }
 }
@@ -168,6 +193,7 @@ impl Feeder {
             self.held.hold(asked);
             return None;
         }
+        self.let_go().await;
         if self.lanes.is_empty() {
             match self.ctx.net.open(self.peer, Channel::Bulk).await {
                 Ok(pipe) => self.start(pipe),
@@ -234,8 +260,7 @@ impl Feeder {
                     || lane.is_far() && lane.delivers(FAR_AFTER_BYTES, FAR_ABOVE_BYTES_PER_SECOND)
             });
         if worth_it && self.dialing.is_none() {
-            let (net, peer) = (self.ctx.net.clone(), self.peer);
-            self.dialing = Some(tokio::spawn(async move { net.open_lane(peer).await }));
+            self.dialing = Some(Dialing::start(&self.ctx, self.peer));
         }
     }
 
@@ -247,12 +272,15 @@ impl Feeder {
             }
             self.start(pipe);
         }
+        self.held.since = None;
         self.let_go().await;
     }
 
     /// A lane ended; says whether the source ends with it.
-    fn ended(&mut self, index: usize, end: LaneEnd) -> Option<CloseReason> {
+    async fn ended(&mut self, index: usize, end: LaneEnd) -> Option<CloseReason> {
         let lane = self.lanes.swap_remove(index);
+        // One may have been asked of it after it told that all were lost.
+        lane.lose_all().await;
         if lane.is_dedicated() && !lane.delivers(1, 0) {
             self.ctx.net.lane_failed(&self.peer);
         }
@@ -270,14 +298,6 @@ impl Feeder {
                 tracing::debug!(%peer, %why, "a lane broke");
                 None
             }
-        }
-    }
-}
-
-impl Drop for Feeder {
-    fn drop(&mut self) {
-        if let Some(dialing) = &self.dialing {
-            dialing.abort();
         }
     }
 }

@@ -118,14 +118,7 @@ impl Lane {
         let last_words = report.clone();
         let task = tokio::spawn(async move {
             let end = receiver.run().await;
-            for id in pending.ids() {
-                pending.finish(id);
-                let request = RequestId(id);
-                let failure = Failure::Disconnected;
-                last_words
-                    .tell(SourceNews::Failed { request, failure })
-                    .await;
-            }
+            lose_all(&pending, &last_words).await;
             let _ = tell.send(end);
         });
         let writer = Arc::new(AsyncMutex::new(pipe.writer));
@@ -222,11 +215,26 @@ impl Lane {
         write_frame(&mut *writer, &frame).await.is_ok()
     }
 
+    /// Tells that no reply to what is in flight will come.
+    pub(super) async fn lose_all(&self) {
+        lose_all(&self.in_flight, &self.report).await;
+    }
+
     /// Waits for the end of the lane.
     pub(super) async fn ended(&mut self) -> LaneEnd {
         (&mut self.ended)
             .await
             .unwrap_or_else(|_| LaneEnd::Broken("stopped".to_owned()))
+    }
+}
+
+async fn lose_all(in_flight: &InFlight, report: &Reporter) {
+    for id in in_flight.ids() {
+        if in_flight.finish(id).is_some() {
+            let request = RequestId(id);
+            let failure = Failure::Disconnected;
+            report.tell(SourceNews::Failed { request, failure }).await;
+        }
     }
 }
 

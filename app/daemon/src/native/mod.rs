@@ -26,11 +26,12 @@ pub(crate) async fn run(
     mut commands: mpsc::Receiver<SourceCommand>,
     report: Reporter,
 ) {
+    let first_lane = feed::Dialing::start(&ctx, peer);
     let reason = match control::open(&ctx, root, peer, serving, &report).await {
         Ok(session) => {
             tokio::select! {
                 reason = session.listen(&report) => reason,
-                reason = feed::feed(&ctx, peer, &mut commands, &report) => reason,
+                reason = feed::feed(&ctx, peer, &mut commands, &report, first_lane) => reason,
             }
         }
         Err(reason) => reason,

@@ -33,8 +33,6 @@ const SLOW_STEP: usize = 16 * 1024;
 const FAST_STEP: usize = 256 * 1024;
 /// A step that took less was taken at once.
 const AT_ONCE: Duration = Duration::from_millis(5);
-/// A peer that does not take a chunk for this long lets others go first.
-const SLOW: Duration = Duration::from_millis(250);
 /// A peer that does not take a chunk for this long is gone.
 const WRITE_TIME: Duration = Duration::from_secs(20);
 
@@ -129,7 +127,7 @@ impl Server<'_> {
     /// Answers one request. An item that cannot be served ends the answer.
     async fn request(&mut self, request: Request, mut turn: Turn) -> io::Result<()> {
         for (index, item) in (0u16..).zip(&request.items) {
-            let status = if self.queue.cancelled(request.id) {
+            let status = if self.queue.cancelled() {
                 Status::Cancelled
             } else {
                 self.read(&request, index, item).await
@@ -143,8 +141,6 @@ impl Server<'_> {
             let sent = item.data_len();
             self.ctx.swarms.sent(&request.root, &self.peer, sent);
         }
-        // A cancel that came after the last item would otherwise hit a later request of that id.
-        self.queue.cancelled(request.id);
         drop(turn);
         in_time(self.writer.flush()).await
     }
@@ -255,12 +251,12 @@ impl Server<'_> {
             }
             let began = Instant::now();
             let left = self.writer.waiting() - step;
-            patiently(turn, held, self.writer.send(left)).await?;
-            self.fast = began.elapsed() < AT_ONCE;
             turn.sent(step as u64);
+            patiently(turn, (step, held), self.writer.send(left)).await?;
+            self.fast = began.elapsed() < AT_ONCE;
         }
         if self.ctx.up.rate().is_some() {
-            patiently(turn, held, self.writer.flush()).await?;
+            patiently(turn, (STEP, held), self.writer.flush()).await?;
         }
         Ok(())
     }
@@ -272,25 +268,24 @@ async fn in_time(writing: impl Future<Output = io::Result<()>>) -> io::Result<()
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// Writes to a peer. One that is slow to take it, while `held` bytes are kept for it, gives its
-/// turn to others; it has one again at the end.
+/// Writes a step to a peer. One that is slow to take it gives its turn to others: `held` bytes are
+/// kept for it meanwhile, and what it asked for goes on without a turn.
 async fn patiently(
     turn: &mut Turn,
-    held: u64,
+    (step, held): (usize, u64),
     writing: impl Future<Output = io::Result<()>>,
 ) -> io::Result<()> {
     let mut writing = std::pin::pin!(writing);
-    if let Ok(written) = tokio::time::timeout(SLOW, &mut writing).await {
-        return written;
+    if let Some(patience) = turn.patience(step) {
+        if let Ok(written) = tokio::time::timeout(patience, &mut writing).await {
+            return written;
+        }
+        turn.step_aside(held);
     }
-    let slow = turn.pass(held);
     tokio::select! {
-        written = in_time(writing) => written?,
-        () = slow.given_up() => return Err(io::ErrorKind::TimedOut.into()),
+        written = in_time(writing) => written,
+        () = turn.given_up() => Err(io::ErrorKind::TimedOut.into()),
     }
-    drop(slow);
-    turn.resume().await;
-    Ok(())
 }
 
 /// Tells the root's swarm which pieces went with a file that changed.

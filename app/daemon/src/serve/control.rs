@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::frames::{FLOOD, Patience, breach, malformed, read_frame, unsendable, write_frame};
 use crate::source::ProvenHead;
-use crate::swarms::{Joined, Update};
+use crate::swarms::{Joined, News};
 use potluck_content::tree::Geometry;
 use potluck_content::{Address, Kind, MAX_PIECES, PieceSet};
 use potluck_identity::PeerId;
@@ -25,9 +25,9 @@ const HELLO_TIME: Duration = Duration::from_secs(10);
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// News that comes within this time of each other goes in one message.
 const GATHER: Duration = Duration::from_millis(50);
-/// Members whose addresses are not known yet are looked at again after this long, so many times.
+/// Members whose addresses are not known yet are looked at again this often, for so long.
 const UNKNOWN_PAUSE: Duration = Duration::from_millis(200);
-const UNKNOWN_TRIES: u32 = 25;
+const UNKNOWN_TIME: Duration = Duration::from_secs(5);
 const MAX_UNKNOWN: usize = 64;
 /// A member that does not take a message for this long is gone.
 const WRITE_TIME: Duration = Duration::from_secs(30);
@@ -152,12 +152,10 @@ async fn stay(
     writer: &mut PipeWriter,
 ) -> io::Result<()> {
     let Joined {
-        mut updates,
-        others,
-        ..
+        updates, others, ..
     } = joined;
-    let mut unknown = Unknown::default();
-    unknown.add(introduce(ctx, &others, writer).await?);
+    let mut unknown = Unknown::new(Instant::now());
+    unknown.rest(introduce(ctx, &others, writer).await?);
     // What was completed between looking at the store and joining the swarm would be missed.
     if let Some(have) = ctx.available(root).await {
         let ranges: Vec<Range<u32>> = have.ranges().collect();
@@ -169,127 +167,98 @@ async fn stay(
         send(writer, &message).await?;
     }
     loop {
-        let first = match tokio::time::timeout(unknown.pause(), updates.recv()).await {
-            Err(_) => {
-                match unknown.take() {
-                    Some(members) => unknown.add(introduce(ctx, &members, writer).await?),
-                    None => send(writer, &Message::Ping).await?,
-                }
-                continue;
-            }
-            Ok(None) => return Ok(()),
-            Ok(Some(update)) => update,
-        };
-        tokio::time::sleep(GATHER).await;
-        let mut news = News::default();
-        news.add(first);
-        while let Ok(update) = updates.try_recv() {
-            news.add(update);
+        let came = tokio::time::timeout(unknown.pause(Instant::now()), updates.wait()).await;
+        match came {
+            Ok(false) => return Ok(()),
+            Ok(true) => tokio::time::sleep(GATHER).await,
+            Err(_) if unknown.members.is_empty() => send(writer, &Message::Ping).await?,
+            Err(_) => {}
         }
-        unknown.came(std::mem::take(&mut news.members));
-        if !news.tell(writer).await? {
+        let Some(news) = updates.take() else {
+            return Ok(());
+        };
+        unknown.came(&news.members, Instant::now());
+        if !tell(news, writer).await? {
             return Ok(());
         }
-        if let Some(members) = unknown.take() {
-            unknown.add(introduce(ctx, &members, writer).await?);
+        if let Some(members) = unknown.due(Instant::now()) {
+            unknown.rest(introduce(ctx, &members, writer).await?);
         }
     }
 }
 
-#[derive(Default)]
-struct News {
-    have: Vec<Range<u32>>,
-    changed: Vec<Range<u32>>,
-    members: Vec<PeerId>,
-    removed: bool,
-}
-
-impl News {
-    fn add(&mut self, update: Update) {
-        match update {
-            Update::Have(range) => push_range(&mut self.have, range),
-            Update::Changed(range) => push_range(&mut self.changed, range),
-            Update::Member(peer) => self.members.push(peer),
-            Update::Removed => self.removed = true,
+/// Sends news; `false` when nothing can follow.
+async fn tell(news: News, writer: &mut PipeWriter) -> io::Result<bool> {
+    if news.removed {
+        let all = 0..MAX_PIECES;
+        for gone in Message::retract(&[all], RetractReason::Removed) {
+            send(writer, &gone).await?;
         }
+        return Ok(false);
     }
-
-    /// Sends it all; `false` when nothing can follow.
-    async fn tell(self, writer: &mut PipeWriter) -> io::Result<bool> {
-        if self.removed {
-            let all = 0..MAX_PIECES;
-            for gone in Message::retract(&[all], RetractReason::Removed) {
-                send(writer, &gone).await?;
-            }
-            return Ok(false);
-        }
-        for message in Message::have(&normal(self.have)) {
-            send(writer, &message).await?;
-        }
-        for message in Message::retract(&normal(self.changed), RetractReason::Changed) {
-            send(writer, &message).await?;
-        }
-        Ok(true)
+    for message in Message::have(&news.have) {
+        send(writer, &message).await?;
     }
-}
-
-fn push_range(ranges: &mut Vec<Range<u32>>, range: Range<u32>) {
-    match ranges.last_mut() {
-        Some(last) if last.end == range.start => last.end = range.end,
-        _ => ranges.push(range),
+    for message in Message::retract(&news.changed, RetractReason::Changed) {
+        send(writer, &message).await?;
     }
-}
-
-/// Sorted and merged, as the wire wants ranges to be.
-fn normal(mut ranges: Vec<Range<u32>>) -> Vec<Range<u32>> {
-    ranges.sort_by_key(|range| range.start);
-    let mut merged: Vec<Range<u32>> = Vec::with_capacity(ranges.len());
-    for range in ranges {
-        match merged.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-            _ => merged.push(range),
-        }
-    }
-    merged
+    Ok(true)
 }
 
 /// Members to introduce whose addresses are not known yet: a peer asks for content as soon as it is
 /// connected, and tells where it can be reached a little later.
-#[derive(Default)]
 struct Unknown {
     members: Vec<PeerId>,
-    tries: u32,
+    /// When they are looked at next.
+    next: Instant,
+    /// Until when.
+    end: Instant,
 }
 
 impl Unknown {
+    fn new(now: Instant) -> Self {
+        Self {
+            members: Vec::new(),
+            next: now + UNKNOWN_PAUSE,
+            end: now + UNKNOWN_TIME,
+        }
+    }
+
     /// How long to wait for news before these are looked at again.
-    fn pause(&self) -> Duration {
+    fn pause(&self, now: Instant) -> Duration {
         if self.members.is_empty() {
             PING_EVERY
         } else {
-            UNKNOWN_PAUSE
+            self.next.saturating_duration_since(now)
         }
     }
 
-    /// Newcomers get their tries.
-    fn came(&mut self, members: Vec<PeerId>) {
+    /// Newcomers are looked at at once.
+    fn came(&mut self, members: &[PeerId], now: Instant) {
         if !members.is_empty() {
-            self.tries = 0;
+            (self.next, self.end) = (now, now + UNKNOWN_TIME);
             self.members.extend(members);
         }
     }
 
-    /// Those that could not be introduced.
-    fn add(&mut self, members: Vec<PeerId>) {
-        if self.tries < UNKNOWN_TRIES {
-            self.members.extend(members);
-            self.members.truncate(MAX_UNKNOWN);
-        }
+    /// Keeps those that could not be introduced.
+    fn rest(&mut self, members: Vec<PeerId>) {
+        self.members = members;
+        self.members.truncate(MAX_UNKNOWN);
     }
 
-    fn take(&mut self) -> Option<Vec<PeerId>> {
-        self.tries += 1;
-        (!self.members.is_empty()).then(|| std::mem::take(&mut self.members))
+    /// Those that it is time for.
+    fn due(&mut self, now: Instant) -> Option<Vec<PeerId>> {
+        if self.members.is_empty() || now < self.next {
+            return None;
+        }
+        self.next = now + UNKNOWN_PAUSE;
+        if now >= self.end {
+            // They were connected, and never said where they can be reached.
+            self.members.clear();
+            return None;
+        }
+        Some(std::mem::take(&mut self.members))
     }
 }
 
@@ -354,10 +323,23 @@ async fn attend(reader: &mut PipeReader) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use potluck_identity::NodeKey;
 
     #[test]
-    fn ranges_are_sorted_and_merged() {
-        assert_eq!(normal(vec![5..6, 0..2, 2..3, 4..5]), vec![0..3, 4..6]);
-        assert_eq!(normal(Vec::new()), Vec::new());
+    fn who_is_unknown_is_looked_at_for_a_while_however_much_is_new() {
+        let start = Instant::now();
+        let mut unknown = Unknown::new(start);
+        unknown.came(&[NodeKey::from_seed([1; 32]).peer_id()], start);
+        let mut looks = 0;
+        for millis in (0..10_000).step_by(20) {
+            let now = start + Duration::from_millis(millis);
+            unknown.came(&[], now);
+            if let Some(members) = unknown.due(now) {
+                looks += 1;
+                unknown.rest(members);
+            }
+        }
+        assert_eq!(looks, 25);
+        assert_eq!(unknown.pause(start), PING_EVERY);
     }
 }

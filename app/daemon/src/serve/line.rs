@@ -3,10 +3,10 @@
 use crate::context::Context;
 use crate::upload_gate::{Asker, QueueFull, Turn, Turns};
 use potluck_content::tree::Geometry;
+use potluck_transfer::Content;
 use potluck_transfer::wire::bulk::{Request, Status};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -14,8 +14,10 @@ use tokio::sync::Notify;
 /// until one is done.
 const MAX_WAITING: usize = 128;
 const MAX_WAITING_ITEMS: usize = 4096;
-/// Groups that one key of the scheduler stands for: those of the smallest piece.
-const GROUPS_A_KEY: u64 = 4;
+/// Groups that one number of the scheduler stands for: those of the smallest piece.
+const GROUPS_A_PART: u64 = 4;
+/// Parts of one request that are told to the scheduler.
+const MAX_PARTS: usize = 256;
 
 /// What to do next on a lane.
 pub(super) enum Next {
@@ -31,8 +33,8 @@ struct Waiting {
     requests: BTreeMap<u64, Request>,
     refused: VecDeque<(u32, Status)>,
     items: usize,
-    /// Requests that were cancelled while they were served.
-    cancelled: BTreeSet<u32>,
+    /// The request that is served, and whether it was cancelled since.
+    served: Option<(u32, bool)>,
     closed: bool,
 }
 
@@ -79,7 +81,7 @@ impl Queue {
         let id = request.id;
         // "Not have" is what a liar says of what it claimed; who stopped sharing did have it.
         let refusal = if ctx.may_serve(&request.root) {
-            match self.asker.ask(request.data_len(), keys(&request)) {
+            match self.asker.ask(request.data_len(), content(&request)) {
                 Ok(ticket) => {
                     waiting.items += request.items.len();
                     waiting.requests.insert(ticket, request);
@@ -111,14 +113,15 @@ impl Queue {
             waiting.refused.push_back((id, Status::Cancelled));
             drop(waiting);
             self.came.notify_one();
-        } else if waiting.cancelled.len() < MAX_WAITING {
-            waiting.cancelled.insert(id);
+        } else if let Some((served, cancelled)) = &mut waiting.served {
+            // What was answered already needs no cancelling.
+            *cancelled |= *served == id;
         }
     }
 
-    /// Whether a request was cancelled since its turn came.
-    pub(super) fn cancelled(&self, id: u32) -> bool {
-        self.lock().cancelled.remove(&id)
+    /// Whether the request that is served was cancelled since its turn came.
+    pub(super) fn cancelled(&self) -> bool {
+        self.lock().served.is_some_and(|(_, cancelled)| cancelled)
     }
 
     /// No more requests will come.
@@ -168,33 +171,36 @@ impl Queue {
     /// The request whose turn it is, unless it is gone.
     fn take(&self, turn: Turn) -> Option<Next> {
         let mut waiting = self.lock();
-        let request = waiting.requests.remove(&turn.ticket()?)?;
+        let request = waiting.requests.remove(&turn.ticket())?;
+        waiting.served = Some((request.id, false));
         waiting.items -= request.items.len();
         self.went.notify_one();
         Some(Next::Serve(request, turn))
     }
 }
 
-/// Numbers that stand for the parts of the content that a request begins with: neighbours in a blob are
-/// neighbours here.
-fn keys(request: &Request) -> Range<u64> {
-    let Some(item) = request.items.first() else {
-        return 0..0;
+/// What a request asks for, in the scheduler's numbers.
+fn content(request: &Request) -> Content {
+    let number = |hash: &dyn Fn(&mut DefaultHasher)| {
+        let mut hasher = DefaultHasher::new();
+        hash(&mut hasher);
+        hasher.finish()
     };
-    let mut hasher = DefaultHasher::new();
-    item.hash.hash(&mut hasher);
-    let mut end = item.first_group;
-    for next in &request.items {
-        if next.hash != item.hash || next.first_group != end {
-            break;
-        }
-        end += next.groups;
+    let mut parts = Vec::new();
+    for item in &request.items {
+        let end = item.first_group.saturating_add(item.groups);
+        let end = end.min(Geometry::new(item.size).groups());
+        // Room for the numbers of the largest blob.
+        let base = number(&|hasher| item.hash.hash(hasher)) & !(u64::MAX >> 24);
+        let first = item.first_group / GROUPS_A_PART;
+        let last = end.div_ceil(GROUPS_A_PART).max(first + 1);
+        let room = MAX_PARTS.saturating_sub(parts.len());
+        parts.extend((first..last).map(|part| base.wrapping_add(part)).take(room));
     }
-    end = end.min(Geometry::new(item.size).groups());
-    // Room for the keys of the largest blob.
-    let base = hasher.finish() & !(u64::MAX >> 24);
-    let first = item.first_group / GROUPS_A_KEY;
-    base + first..base + end.div_ceil(GROUPS_A_KEY).max(first + 1)
+    Content {
+        whole: number(&|hasher| request.root.hash.hash(hasher)),
+        parts,
+    }
 }
 
 #[cfg(test)]
@@ -222,13 +228,16 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_have_neighbouring_keys() {
-        let one = keys(&request(b"a", &[(0, 4)]));
-        let both = keys(&request(b"a", &[(0, 4), (4, 4), (100, 4)]));
-        assert_eq!((one.start, one.end - one.start), (both.start, 1));
-        assert_eq!(both.end - both.start, 2);
-        assert_eq!(keys(&request(b"a", &[(4, 4)])).start, one.end);
-        assert_ne!(keys(&request(b"b", &[(0, 4)])).start, one.start);
-        assert_eq!(keys(&request(b"a", &[(1, 1)])), one);
+    fn all_parts_of_a_request_have_numbers() {
+        let of = |name: &[u8], spans: &[(u64, u64)]| content(&request(name, spans)).parts;
+        let one = of(b"a", &[(0, 4)]);
+        let [part] = one[..] else { panic!("{one:?}") };
+        assert_eq!(
+            of(b"a", &[(0, 4), (4, 8), (100, 4)]),
+            [part, part + 1, part + 2, part + 25]
+        );
+        assert_eq!(of(b"a", &[(1, 1)]), one);
+        assert_ne!(of(b"b", &[(0, 4)]), one);
+        assert_eq!(of(b"a", &[(0, 1 << 20)]).len(), MAX_PARTS);
     }
 }

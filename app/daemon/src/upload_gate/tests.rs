@@ -12,42 +12,58 @@ fn gate() -> (UploadGate, PeerId) {
     (gate, NodeKey::from_seed([1; 32]).peer_id())
 }
 
+/// A turn on a lane of its own.
+async fn turn(gate: &UploadGate, peer: PeerId) -> Turn {
+    let (asker, mut turns) = gate.line(peer);
+    asker.ask(1000, Content::default()).unwrap();
+    turns.next().await.unwrap()
+}
+
+fn parts(range: std::ops::Range<u64>) -> Content {
+    let parts = range.collect();
+    Content { whole: 0, parts }
+}
+
 #[tokio::test]
 async fn who_is_slow_lets_others_go_first() {
     let (gate, peer) = gate();
-    let mut slow = gate.turn(peer, 1000).await.unwrap();
+    let mut slow = turn(&gate, peer).await;
     let other = tokio::spawn({
         let gate = gate.clone();
-        async move { gate.turn(peer, 1000).await.is_ok() }
+        async move { turn(&gate, peer).await.ticket() }
     });
     tokio::task::yield_now().await;
-    assert!(!other.is_finished());
-    let passed = slow.pass(1000);
-    assert!(other.await.unwrap());
-    drop(passed);
-    slow.resume().await;
-    assert!(gate.lock().slow.is_empty() && gate.lock().slow_bytes == 0);
+    assert!(!other.is_finished() && slow.patience(1).is_some());
+    slow.sent(10);
+    slow.step_aside(1000);
+    assert!(slow.patience(1).is_none());
+    other.await.unwrap();
+    assert_eq!(gate.lock().slow_bytes, 1000);
+    drop(slow);
+    let inner = gate.lock();
+    assert!(inner.slow.is_empty() && inner.slow_bytes == 0);
+    assert_eq!((inner.uploader.serving(), inner.uploader.waiting()), (0, 0));
 }
 
 #[tokio::test]
 async fn what_was_never_sent_goes_first_and_what_is_dropped_passes_on() {
     let (gate, peer) = gate();
-    let first = gate.turn(peer, 1000).await.unwrap();
+    let first = turn(&gate, peer).await;
     let (asker, mut turns) = gate.line(peer);
     let (_, mut others) = gate.line(NodeKey::from_seed([2; 32]).peer_id());
-    let old = asker.ask(1000, 0..1).unwrap();
-    let cancelled = asker.ask(1000, 5..6).unwrap();
+    let old = asker.ask(1000, parts(0..1)).unwrap();
+    let cancelled = asker.ask(1000, parts(5..6)).unwrap();
     drop(first);
     let turn = turns.next().await.unwrap();
-    assert_eq!(turn.ticket(), Some(old));
-    let again = asker.ask(1000, 0..1).unwrap();
-    let new = asker.ask(1000, 7..8).unwrap();
+    assert_eq!(turn.ticket(), old);
+    let again = asker.ask(1000, parts(0..1)).unwrap();
+    let new = asker.ask(1000, parts(7..8)).unwrap();
     assert!(asker.take_back(cancelled) && !asker.take_back(old));
     let mut turn = turn;
     turn.sent(1000);
     drop(turn);
     let turn = turns.next().await.unwrap();
-    assert_eq!(turn.ticket(), Some(new));
+    assert_eq!(turn.ticket(), new);
     drop(turn);
     // The lane hasn't asked for another turn.
     assert!(asker.take_back(again));
@@ -63,9 +79,9 @@ async fn a_lane_that_does_something_else_holds_no_turns() {
     let (asker, mut turns) = gate.line(peer);
     let (other, mut others) = gate.line(NodeKey::from_seed([2; 32]).peer_id());
     for _ in 0..3 {
-        asker.ask(1000, 0..0).unwrap();
+        asker.ask(1000, parts(0..0)).unwrap();
     }
-    other.ask(1000, 0..0).unwrap();
+    other.ask(1000, parts(0..0)).unwrap();
     // The first turn has come already, and is given; no other comes before it is asked for.
     let first = turns.pause().unwrap();
     assert!(turns.pause().is_none());
@@ -82,9 +98,11 @@ async fn who_was_slow_for_longest_is_given_up() {
     let (gate, peer) = gate();
     let mut slow = Vec::new();
     for _ in 0..5 {
-        let mut turn = gate.turn(peer, 1000).await.unwrap();
-        slow.push(turn.pass(MAX_SLOW_BYTES / 4));
+        let mut turn = turn(&gate, peer).await;
+        turn.step_aside(MAX_SLOW_BYTES / 4);
+        slow.push(turn);
     }
-    let given_up: Vec<bool> = slow.iter().map(|slow| slow.token.is_cancelled()).collect();
+    let tokens = slow.iter().map(|turn| turn.aside.as_ref().unwrap());
+    let given_up: Vec<bool> = tokens.map(|slow| slow.token.is_cancelled()).collect();
     assert_eq!(given_up, [true, false, false, false, false]);
 }

@@ -67,7 +67,7 @@ impl Actor {
                 reply,
             } => self.connect(peer, addresses, reply),
             Command::Peers { reply } => {
-                let _ = reply.send(self.peers.report(&self.lanes));
+                let _ = reply.send(self.peers.report(&self.routes));
             }
             Command::Provide { key, reply } => {
                 let _ = reply.send(self.provide(key));

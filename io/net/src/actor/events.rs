@@ -154,7 +154,7 @@ impl Actor {
             }
         }
         self.records.learnt(&peer, &addrs, kad);
-        self.lanes.listens(&peer, &addrs);
+        self.routes.listens(&peer, &addrs);
         if dht && !was_dht {
             self.dht_peer_joined();
         }

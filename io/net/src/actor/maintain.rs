@@ -37,7 +37,7 @@ impl Actor {
 
     /// Makes room for peers that want something, before the limit keeps them out.
     fn let_go(&mut self, now: Instant) {
-        self.peers.mark_used(&self.lanes, now);
+        self.peers.mark_used(&self.routes, now);
         let max = self.limits.max_connections as usize;
         let open = self.peers.connections();
         if open * 100 < max * HIGH_WATER_PERCENT {
@@ -66,7 +66,7 @@ impl Actor {
         if !self.swarm.behaviour().places.is_full() {
             return;
         }
-        self.peers.mark_used(&self.lanes, now);
+        self.peers.mark_used(&self.routes, now);
         // Those that others made go before the node's own, which may just have been made for
         // something that is about to begin. Of equals, those idle for the shortest time go first,
         // as above.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::scope::{self, Scope};
 use crate::{
     Path, PeerInfo,
-    lanes::{LaneControl, is_udp},
+    routes::{RouteControl, is_udp},
 };
 
 /// Longest name of a program that is kept.
@@ -185,9 +185,9 @@ impl Peers {
     }
 
     /// Notes which peers have pipes open now.
-    pub(super) fn mark_used(&mut self, lanes: &LaneControl, now: Instant) {
+    pub(super) fn mark_used(&mut self, routes: &RouteControl, now: Instant) {
         for (peer, entry) in &mut self.map {
-            if lanes
+            if routes
                 .counters(peer)
                 .is_some_and(|counters| counters.pipes() > 0)
             {
@@ -196,8 +196,8 @@ impl Peers {
         }
     }
 
-    pub(super) fn report(&self, lanes: &LaneControl) -> Vec<PeerInfo> {
-        let report = |(peer, entry): (&PeerId, &Peer)| entry.report(*peer, lanes);
+    pub(super) fn report(&self, routes: &RouteControl) -> Vec<PeerInfo> {
+        let report = |(peer, entry): (&PeerId, &Peer)| entry.report(*peer, routes);
         let mut peers: Vec<_> = self.map.iter().filter_map(report).collect();
         peers.sort_by_key(|info| info.peer);
         peers
@@ -253,9 +253,9 @@ impl Peer {
             .map(|connection| &connection.address)
     }
 
-    fn report(&self, peer: PeerId, lanes: &LaneControl) -> Option<PeerInfo> {
+    fn report(&self, peer: PeerId, routes: &RouteControl) -> Option<PeerInfo> {
         let best = self.connections.first()?;
-        let counters = lanes.counters(&peer);
+        let counters = routes.counters(&peer);
         Some(PeerInfo {
             peer,
             addresses: self.connections.iter().map(|c| c.address.clone()).collect(),
@@ -272,6 +272,7 @@ impl Peer {
                 .map(|counters| counters.traffic())
                 .unwrap_or_default(),
             pipes: counters.as_ref().map_or(0, |counters| counters.pipes()),
+            lanes: routes.open_lanes(&peer),
         })
     }
 }

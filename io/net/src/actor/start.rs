@@ -26,7 +26,7 @@ use crate::{
     behaviour::Behaviour,
     bulk::{Gate, Identity, accept},
     handle::Shared,
-    lanes::{Lanes, is_udp},
+    routes::{RouteBehaviour, is_udp},
     transport,
 };
 
@@ -79,18 +79,18 @@ pub(crate) async fn start(
 
     let identity = Identity::new(&keypair)?;
     let (gate, sockets) = Gate::new();
-    let lanes = Lanes::new(pipes.clone(), Arc::clone(&shared.total), MAX_PIPES_PER_PEER);
-    let control = lanes.control();
+    let routes = RouteBehaviour::new(pipes.clone(), Arc::clone(&shared.total), MAX_PIPES_PER_PEER);
+    let control = routes.control();
     let (transport, relay_client) = transport::build(&keypair, config.private.as_ref(), &gate)?;
     drop(gate);
-    let behaviour = Behaviour::new(&config, &keypair, relay_client, lanes);
+    let behaviour = Behaviour::new(&config, &keypair, relay_client, routes);
     let settings = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(IDLE_TIMEOUT)
         .with_max_negotiating_inbound_streams(64);
     let mut actor = Box::new(Actor {
         swarm: Swarm::new(transport, behaviour, peer, settings),
         shared: Arc::clone(&shared),
-        lanes: control.clone(),
+        routes: control.clone(),
         events,
         limits: config.limits.clone(),
         peers: Peers::default(),

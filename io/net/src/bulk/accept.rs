@@ -6,7 +6,7 @@ use libp2p::{core::ConnectedPoint, tcp};
 use tokio::{net::TcpStream, sync::mpsc, task::JoinSet};
 
 use super::{handshake, identity::Identity, pace};
-use crate::{Channel, Pipe, lanes::LaneControl};
+use crate::{Channel, Pipe, routes::RouteControl};
 
 /// Connections whose first bytes say that they are lanes, and that nobody has looked at yet.
 const SOCKET_QUEUE: usize = 32;
@@ -57,7 +57,7 @@ impl Gate {
 /// Answers handshakes, for as long as the node listens.
 pub(crate) async fn accept(
     identity: Identity,
-    lanes: LaneControl,
+    routes: RouteControl,
     incoming: mpsc::Sender<Pipe>,
     mut sockets: mpsc::Receiver<TcpStream>,
 ) {
@@ -66,7 +66,7 @@ pub(crate) async fn accept(
         tokio::select! {
             socket = sockets.recv(), if handshakes.len() < MAX_HANDSHAKES => {
                 let Some(socket) = socket else { return };
-                let one = answer(identity.clone(), lanes.clone(), incoming.clone(), socket);
+                let one = answer(identity.clone(), routes.clone(), incoming.clone(), socket);
                 handshakes.spawn(one);
             }
             Some(_) = handshakes.join_next() => {}
@@ -76,7 +76,7 @@ pub(crate) async fn accept(
 
 async fn answer(
     identity: Identity,
-    lanes: LaneControl,
+    routes: RouteControl,
     incoming: mpsc::Sender<Pipe>,
     socket: TcpStream,
 ) {
@@ -91,7 +91,7 @@ async fn answer(
     };
     pace::prepare(&secured.socket, began.elapsed());
     let peer = secured.peer;
-    let Some(admitted) = lanes.admit(&peer, &secured.socket) else {
+    let Some(admitted) = routes.admit(&peer, &secured.socket) else {
         tracing::debug!(%peer, "a lane of a peer that may not open one");
         return;
     };

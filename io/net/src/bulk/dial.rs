@@ -10,7 +10,7 @@ use libp2p::PeerId;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{handshake, identity::Identity, pace};
-use crate::{Channel, Pipe, lanes::LaneControl};
+use crate::{Channel, Pipe, routes::RouteControl};
 
 /// How long an address may take to answer. The peer is connected: what does not answer soon is
 /// behind a router that lets nobody in.
@@ -18,21 +18,21 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// Opens a lane to a connected peer. `None` when there is no way for one, in which case a stream
 /// on the connection serves.
-pub(crate) async fn dial(identity: &Identity, lanes: &LaneControl, peer: PeerId) -> Option<Pipe> {
-    for address in lanes.lane_addresses(&peer) {
-        match open(identity, lanes, peer, address).await {
+pub(crate) async fn dial(identity: &Identity, routes: &RouteControl, peer: PeerId) -> Option<Pipe> {
+    for address in routes.lane_addresses(&peer) {
+        match open(identity, routes, peer, address).await {
             Ok(Some(pipe)) => return Some(pipe),
             Ok(None) => return None,
             Err(error) => tracing::debug!(%peer, %address, %error, "no lane"),
         }
     }
-    lanes.no_lane(&peer);
+    routes.no_lane(&peer);
     None
 }
 
 async fn open(
     identity: &Identity,
-    lanes: &LaneControl,
+    routes: &RouteControl,
     peer: PeerId,
     address: SocketAddr,
 ) -> io::Result<Option<Pipe>> {
@@ -43,7 +43,7 @@ async fn open(
     let round_trip = began.elapsed();
     pace::prepare(&socket, round_trip);
     let secured = handshake::begin(identity, peer, socket).await?;
-    let Some(admitted) = lanes.admit(&peer, &secured.socket) else {
+    let Some(admitted) = routes.admit(&peer, &secured.socket) else {
         return Ok(None);
     };
     let (reader, writer) = (secured.reader, secured.writer);

@@ -22,6 +22,9 @@ const SMALL_BUFFER_BYTES: usize = 32 * 1024;
 /// has: what others send unasked is never worth so much memory.
 const LARGE_BUFFER_BYTES: usize = 512 * 1024;
 
+/// Records in a row that may hold nothing: each costs work, and a change of keys a derivation.
+const MAX_EMPTY: u32 = 32;
+
 /// Decrypts what comes, in a buffer of its own.
 pub(crate) struct RecordReader {
     socket: Arc<TcpStream>,
@@ -34,6 +37,8 @@ pub(crate) struct RecordReader {
     /// Where in `buffer` content lies that was not taken yet, in its order.
     content: VecDeque<Range<usize>>,
     ended: bool,
+    /// Records without content since the last with some.
+    empty: u32,
 }
 
 impl RecordReader {
@@ -51,6 +56,7 @@ impl RecordReader {
             sealed: 0..0,
             content: VecDeque::new(),
             ended: false,
+            empty: 0,
         }
     }
 
@@ -109,8 +115,16 @@ impl RecordReader {
             };
             let start = self.sealed.start + HEADER_BYTES;
             match self.opener.open(whole)? {
-                Opened::Content(0) | Opened::Control => {}
-                Opened::Content(bytes) => self.content.push_back(start..start + bytes),
+                Opened::Content(0) | Opened::Control => {
+                    self.empty += 1;
+                    if self.empty > MAX_EMPTY {
+                        return Err(io::ErrorKind::InvalidData.into());
+                    }
+                }
+                Opened::Content(bytes) => {
+                    self.empty = 0;
+                    self.content.push_back(start..start + bytes);
+                }
                 Opened::End => self.ended = true,
             }
             self.sealed.start += length;

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -42,8 +42,41 @@ pub(super) struct DirectWrites {
     open: Mutex<LruCache<u32, Option<Arc<Opened>>>>,
     buffers: Mutex<Vec<Aligned>>,
     off: AtomicBool,
-    bytes: AtomicU64,
-    nanos: AtomicU64,
+    trial: Mutex<Trial>,
+}
+
+/// How fast the disk takes what is written, by all who write at the same time.
+#[derive(Debug, Default)]
+struct Trial {
+    writers: usize,
+    /// When the first of those who write now began.
+    since: Option<Instant>,
+    busy: Duration,
+    bytes: u64,
+}
+
+impl Trial {
+    fn begin(&mut self, now: Instant) {
+        self.writers += 1;
+        self.since.get_or_insert(now);
+    }
+
+    fn end(&mut self, now: Instant, bytes: u64) {
+        self.bytes += bytes;
+        self.writers -= 1;
+        if self.writers == 0
+            && let Some(since) = self.since.take()
+        {
+            self.busy += now.duration_since(since);
+        }
+    }
+
+    /// Whether enough was seen to say that the disk is slow.
+    fn is_slow(&self) -> bool {
+        let nanos = self.busy.as_nanos().max(1);
+        let rate = u128::from(self.bytes) * 1_000_000_000 / nanos;
+        self.writers == 0 && self.bytes >= TRIAL_BYTES && rate < u128::from(LEAST_RATE)
+    }
 }
 
 #[derive(Debug)]
@@ -59,8 +92,7 @@ impl DirectWrites {
             open: Mutex::new(LruCache::new(OPEN)),
             buffers: Mutex::new(Vec::new()),
             off: AtomicBool::new(false),
-            bytes: AtomicU64::new(0),
-            nanos: AtomicU64::new(0),
+            trial: Mutex::default(),
         }
     }
 
@@ -82,24 +114,22 @@ impl DirectWrites {
         let Some(opened) = self.opened(blob, file) else {
             return Ok(0);
         };
-        let began = Instant::now();
         if !opened.has_room(offset..offset + length as u64, size) {
             return Ok(0);
         }
         let mut buffer = lock(&self.buffers).pop().unwrap_or_default();
         let room = buffer.room(length);
         copy(parts, room);
+        lock(&self.trial).begin(Instant::now());
         let written = opened.direct.write_all_at(room, offset);
+        self.judge(length as u64);
         let mut buffers = lock(&self.buffers);
         if buffers.len() < BUFFERS {
             buffers.push(buffer);
         }
         drop(buffers);
         match written {
-            Ok(()) => {
-                self.judge(length as u64, began.elapsed());
-                Ok(length)
-            }
+            Ok(()) => Ok(length),
             // The disk wants another alignment.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                 self.off.store(true, Ordering::Relaxed);
@@ -122,12 +152,10 @@ impl DirectWrites {
         opened.clone()
     }
 
-    fn judge(&self, bytes: u64, time: Duration) {
-        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let nanos = self.nanos.fetch_add(nanos, Ordering::Relaxed) + nanos;
-        let rate = u128::from(bytes) * 1_000_000_000 / u128::from(nanos.max(1));
-        if bytes >= TRIAL_BYTES && rate < u128::from(LEAST_RATE) {
+    fn judge(&self, bytes: u64) {
+        let mut trial = lock(&self.trial);
+        trial.end(Instant::now(), bytes);
+        if trial.is_slow() {
             self.off.store(true, Ordering::Relaxed);
         }
     }
@@ -164,5 +192,27 @@ fn copy(parts: &[IoSlice<'_>], mut room: &mut [u8]) {
         let (now, rest) = room.split_at_mut(part.len().min(room.len()));
         now.copy_from_slice(&part[..now.len()]);
         room = rest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_judged_by_all_who_write_at_once() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut trial = Trial::default();
+        for _ in 0..8 {
+            trial.begin(at(0));
+        }
+        for _ in 0..8 {
+            trial.end(at(64), 8 << 20);
+        }
+        assert!(!trial.is_slow());
+        trial.begin(at(1000));
+        trial.end(at(3000), 1 << 20);
+        assert!(trial.is_slow());
     }
 }

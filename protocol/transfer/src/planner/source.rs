@@ -199,6 +199,13 @@ impl Source {
         jitter: u32,
         config: &PlannerConfig,
     ) -> Timestamp {
+        if let Some(running) = self
+            .pause
+            .filter(|pause| !pause.silent && pause.until > now)
+        {
+            // Several requests that fail together are one failure.
+            return running.until;
+        }
         let pause = config.back_off.start * (1 << self.failures.min(16));
         // Who only has many to serve may be free again at any time.
         let longest = if silent {

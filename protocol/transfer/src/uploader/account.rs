@@ -36,6 +36,8 @@ pub(super) struct Account {
     pub(super) contact: bool,
     pub(super) queue: VecDeque<u64>,
     pub(super) serving: usize,
+    /// Requests that are answered without a slot.
+    pub(super) aside: usize,
     /// Virtual time up to which it was served.
     pub(super) tag: u64,
     /// Turns in a row that went to somebody who asked for what is newer.
@@ -55,6 +57,7 @@ impl Default for Account {
             contact: false,
             queue: VecDeque::new(),
             serving: 0,
+            aside: 0,
             tag: 0,
             passed_over: 0,
             standing: Standing::Stranger,
@@ -95,7 +98,7 @@ impl Account {
 
     /// Nothing would be lost but a memory.
     pub(super) fn is_idle(&self) -> bool {
-        !self.contact && self.serving == 0 && self.queue.is_empty()
+        !self.contact && self.serving + self.aside == 0 && self.queue.is_empty()
     }
 
     pub(super) fn age(&self, now: Timestamp) -> u64 {

@@ -19,10 +19,10 @@ pub struct UploaderConfig {
     pub queue_total: usize,
     /// Peers that are remembered.
     pub max_peers: usize,
-    /// Things that are remembered as sent.
-    pub max_keys: usize,
-    /// Things that one request may stand for.
-    pub max_keys_per_request: u64,
+    /// Parts that are remembered as sent.
+    pub max_parts: usize,
+    /// Parts that are remembered of one request.
+    pub max_parts_per_request: usize,
 }
 
 impl Default for UploaderConfig {
@@ -33,10 +33,20 @@ impl Default for UploaderConfig {
             queue_per_peer: 64,
             queue_total: 1024,
             max_peers: 4096,
-            max_keys: 262_144,
-            max_keys_per_request: 256,
+            max_parts: 262_144,
+            max_parts_per_request: 256,
         }
     }
+}
+
+/// What a request asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// Stands for the whole that the parts belong to. How often parts of different wholes were sent says nothing about
+    /// who should go first.
+    pub whole: u64,
+    /// Numbers that stand for parts, each for one part of one whole, in the order in which they are sent.
+    pub parts: Vec<u64>,
 }
 
 /// How a peer stands with us.

@@ -7,7 +7,7 @@
 
 use potluck_identity::PeerId;
 
-use super::{Account, Grant, Standing, Uploader};
+use super::{Account, Grant, Stage, Standing, Uploader};
 use crate::Timestamp;
 
 /// How much more of what is served goes to a contributor than to a stranger.
@@ -41,7 +41,8 @@ impl Uploader {
         let turn = self.first(weights, limit, None)?;
         let account = self.accounts.get(&turn.peer)?;
         let chosen = if account.passed_over < MAX_PASSED_OVER {
-            self.first(weights, limit, Some(account.standing))?
+            let whole = self.whole(turn.ticket);
+            self.first(weights, limit, Some((account.standing, whole)))?
         } else {
             turn
         };
@@ -52,20 +53,26 @@ impl Uploader {
         })
     }
 
-    /// The first candidate: by tags, or by novelty among those of one standing.
+    fn whole(&self, ticket: u64) -> u64 {
+        let entry = self.tickets.get(&ticket);
+        entry.map_or(0, |entry| entry.content.whole)
+    }
+
+    /// The first candidate: by tags, or by novelty among requests of one standing for parts of one whole.
     fn first(
         &self,
         weights: [u64; 3],
         limit: usize,
-        novelty: Option<Standing>,
+        novelty: Option<(Standing, u64)>,
     ) -> Option<Candidate> {
         let of_peer = |peer: &PeerId| {
             let account = self.accounts.get(peer)?;
-            let fits = novelty.is_none_or(|standing| account.standing == standing);
+            let fits = novelty.is_none_or(|(standing, _)| account.standing == standing);
             if account.serving >= limit || !fits {
                 return None;
             }
-            self.candidate(*peer, account, novelty.is_some(), weights)
+            let whole = novelty.map(|(_, whole)| whole);
+            self.candidate(*peer, account, whole, weights)
         };
         self.waiting
             .iter()
@@ -86,12 +93,12 @@ impl Uploader {
             .map(|standing| weight(standing, counts))
     }
 
-    /// The request of a peer that is next: what was sent least often, or what came first.
+    /// The request of a peer that is next: of those for parts of `whole` what was sent least often, or what came first.
     fn candidate(
         &self,
         peer: PeerId,
         account: &Account,
-        by_novelty: bool,
+        whole: Option<u64>,
         weights: [u64; 3],
     ) -> Option<Candidate> {
         let times = |ticket: &u64| {
@@ -102,9 +109,10 @@ impl Uploader {
             .queue
             .iter()
             .filter(|ticket| self.fits_lane(**ticket));
-        let (times, ticket) = if by_novelty {
+        let (times, ticket) = if let Some(whole) = whole {
             // The first of those that were sent least often.
-            let ranked = fit.map(|ticket| (times(ticket), *ticket));
+            let of_whole = fit.filter(|ticket| self.whole(**ticket) == whole);
+            let ranked = of_whole.map(|ticket| (times(ticket), *ticket));
             ranked.min_by_key(|(times, _)| *times)?
         } else {
             (0, *fit.next()?)
@@ -135,15 +143,15 @@ impl Uploader {
         ) else {
             return;
         };
-        entry.granted = true;
+        entry.stage = Stage::Served;
         self.busy_lanes.extend(entry.lane);
         entry.charged = charged;
         account.queue.retain(|other| *other != chosen.ticket);
         account.serving += 1;
         account.passed_over = 0;
         self.serving += 1;
-        for key in entry.keys.clone() {
-            self.novelty.sent(key, self.config.max_keys);
+        for part in &entry.content.parts {
+            self.novelty.sent(*part, self.config.max_parts);
         }
         if !account.contact {
             self.waiting_outsiders -= 1;

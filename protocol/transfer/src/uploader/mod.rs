@@ -3,7 +3,7 @@
 //! Peers with queued requests share by bytes and by weight (see [`fair`]); nobody starves, and large requests gain
 //! nothing over small ones.
 //!
-//! What was sent least often goes first (see [`Uploader::enqueue_keyed`]) among those of the standing whose turn it is,
+//! What was sent least often goes first (see [`Uploader::enqueue_for`]) among those of the standing whose turn it is,
 //! and nobody's turn is passed over more than fifteen times in a row. A seed that sends each piece once before any piece
 //! twice is what lets a swarm end near the fluid bound. BEP 16 gets there by hiding pieces from peers; choosing among the
 //! requests that wait needs no hiding, and downloaders who ask for the rarest pieces first provide the choice. What went
@@ -22,22 +22,30 @@ mod fair;
 mod novelty;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use potluck_identity::PeerId;
 
 use crate::Timestamp;
 use account::Account;
-pub use api::{Grant, QueueFull, Standing, UploaderConfig, UploaderReport};
+pub use api::{Content, Grant, QueueFull, Standing, UploaderConfig, UploaderReport};
 use novelty::Novelty;
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    /// It has a slot.
+    Served,
+    /// It is answered without a slot: see [`Uploader::step_aside`].
+    Aside,
+}
 
 #[derive(Clone, Debug)]
 struct Ticket {
     peer: PeerId,
     bytes: u64,
-    granted: bool,
-    /// What it asks for; empty when that was not said.
-    keys: Range<u64>,
+    stage: Stage,
+    content: Content,
     /// The lane that its answer goes out on, if it has to be free for that.
     lane: Option<u64>,
     /// Virtual time that its grant took.
@@ -47,23 +55,23 @@ struct Ticket {
 impl Ticket {
     /// What it asks for first stands for all of it.
     fn key(&self) -> Option<u64> {
-        (!self.keys.is_empty()).then_some(self.keys.start)
+        self.content.parts.first().copied()
     }
 
-    /// The keys of what didn't go out when only so many bytes did.
-    fn unsent(&self, sent: u64) -> Range<u64> {
-        let count = self.keys.end.saturating_sub(self.keys.start);
-        let done = u128::from(sent) * u128::from(count) / u128::from(self.bytes.max(1));
-        let done = u64::try_from(done).unwrap_or(count).min(count);
-        self.keys.start + done..self.keys.end
+    /// What didn't go out when only so many bytes did.
+    fn unsent(&self, sent: u64) -> &[u64] {
+        let parts = &self.content.parts;
+        let done = u128::from(sent) * parts.len() as u128 / u128::from(self.bytes.max(1));
+        let done = usize::try_from(done).unwrap_or(usize::MAX);
+        parts.get(done..).unwrap_or_default()
     }
 
-    fn new(peer: PeerId, bytes: u64, keys: Range<u64>) -> Self {
+    fn new(peer: PeerId, bytes: u64, content: Content) -> Self {
         Self {
             peer,
             bytes,
-            granted: false,
-            keys,
+            stage: Stage::Waiting,
+            content,
             lane: None,
             charged: 0,
         }
@@ -81,6 +89,7 @@ pub struct Uploader {
     /// Virtual time: when the request that was granted last ends.
     clock: u64,
     serving: usize,
+    aside: usize,
     waiting_outsiders: usize,
     novelty: Novelty,
     /// Lanes that answer something, or can't take more.
@@ -101,6 +110,7 @@ impl Uploader {
             waiting: BTreeSet::new(),
             clock: 0,
             serving: 0,
+            aside: 0,
             waiting_outsiders: 0,
             novelty: Novelty::default(),
             busy_lanes: BTreeSet::new(),
@@ -115,23 +125,21 @@ impl Uploader {
         ticket: u64,
         bytes: u64,
     ) -> Result<(), QueueFull> {
-        self.queue(now, ticket, Ticket::new(peer, bytes, 0..0))
+        self.queue(now, ticket, Ticket::new(peer, bytes, Content::default()))
     }
 
-    /// Queues a request of a peer and says what it asks for: numbers in a row that stand for parts of the content, in the
-    /// order in which they are sent. Requests that begin with what was sent least often go first. No more than
-    /// [`UploaderConfig::max_keys_per_request`] are remembered of one request.
-    pub fn enqueue_keyed(
+    /// Queues a request of a peer and says what it asks for. Requests that begin with what was sent least often go first,
+    /// among those for the same whole. No more than [`UploaderConfig::max_parts_per_request`] are remembered of one request.
+    pub fn enqueue_for(
         &mut self,
         now: Timestamp,
         peer: PeerId,
         ticket: u64,
         bytes: u64,
-        keys: Range<u64>,
+        mut content: Content,
     ) -> Result<(), QueueFull> {
-        let end = keys.start.saturating_add(self.config.max_keys_per_request);
-        let keys = keys.start..keys.end.min(end);
-        self.queue(now, ticket, Ticket::new(peer, bytes, keys))
+        content.parts.truncate(self.config.max_parts_per_request);
+        self.queue(now, ticket, Ticket::new(peer, bytes, content))
     }
 
     /// The answer to a waiting request goes out on this lane: its turn comes only while the lane is free. The lane is busy
@@ -206,10 +214,27 @@ impl Uploader {
         }
     }
 
+    /// Whoever gets this answer takes it slowly: its slot is for others from now on. What was begun goes on without one.
+    pub fn step_aside(&mut self, ticket: u64) {
+        let Some(entry) = self.tickets.get_mut(&ticket) else {
+            return;
+        };
+        if entry.stage == Stage::Served
+            && let Some(account) = self.accounts.get_mut(&entry.peer)
+        {
+            entry.stage = Stage::Aside;
+            account.serving -= 1;
+            account.aside += 1;
+            self.serving -= 1;
+            self.aside += 1;
+        }
+    }
+
     /// A request, waiting or granted, is void: cancelled, or its peer is gone.
     pub fn abandon(&mut self, ticket: u64) {
-        if let Some(void) = self.remove(ticket).filter(|entry| entry.granted) {
-            self.novelty.not_sent(void.keys);
+        let void = self.remove(ticket);
+        if let Some(void) = void.filter(|entry| entry.stage != Stage::Waiting) {
+            self.novelty.not_sent(&void.content.parts);
         }
     }
 
@@ -243,7 +268,7 @@ impl Uploader {
     /// Requests that wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.tickets.len() - self.serving
+        self.tickets.len() - self.serving - self.aside
     }
 
     /// Requests that are being served.
@@ -269,10 +294,18 @@ impl Uploader {
     fn remove(&mut self, ticket: u64) -> Option<Ticket> {
         let entry = self.tickets.remove(&ticket)?;
         let account = self.accounts.get_mut(&entry.peer)?;
-        if entry.granted {
-            account.serving -= 1;
-            self.serving -= 1;
-            return Some(entry);
+        match entry.stage {
+            Stage::Served => {
+                account.serving -= 1;
+                self.serving -= 1;
+                return Some(entry);
+            }
+            Stage::Aside => {
+                account.aside -= 1;
+                self.aside -= 1;
+                return Some(entry);
+            }
+            Stage::Waiting => {}
         }
         account.queue.retain(|other| *other != ticket);
         if !account.contact {

@@ -1,7 +1,6 @@
 //! How often each thing was sent.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 /// Counts what was sent, by key.
 #[derive(Debug, Default)]
@@ -25,12 +24,12 @@ impl Novelty {
     }
 
     /// These didn't go out after all, or not as a whole.
-    pub(super) fn not_sent(&mut self, keys: Range<u64>) {
+    pub(super) fn not_sent(&mut self, keys: &[u64]) {
         for key in keys {
-            if let Some(times) = self.sent.get_mut(&key) {
+            if let Some(times) = self.sent.get_mut(key) {
                 *times -= 1;
                 if *times == 0 {
-                    self.sent.remove(&key);
+                    self.sent.remove(key);
                 }
             }
         }

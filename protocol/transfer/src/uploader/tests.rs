@@ -7,6 +7,11 @@ use super::*;
 
 const REQUEST: u64 = 256 * 1024;
 
+fn parts(range: std::ops::Range<u64>) -> Content {
+    let parts = range.collect();
+    Content { whole: 0, parts }
+}
+
 fn peer(seed: u8) -> PeerId {
     NodeKey::from_seed([seed; 32]).peer_id()
 }
@@ -51,6 +56,70 @@ fn one_at_a_time() -> Uploader {
         slots: 1,
         ..UploaderConfig::default()
     })
+}
+
+#[test]
+fn what_is_asked_of_one_whole_does_not_outrun_what_is_asked_of_another() {
+    let mut uploader = Uploader::new(UploaderConfig {
+        slots: 1,
+        ..Default::default()
+    });
+    // Everybody has had the first whole from here already; the second is new.
+    for n in 0..20_u8 {
+        let old = Content {
+            whole: 1,
+            parts: vec![u64::from(n % 5)],
+        };
+        uploader
+            .enqueue_for(at(0), peer(n % 5), u64::from(n), REQUEST, old)
+            .unwrap();
+    }
+    for n in 20..30 {
+        let new = Content {
+            whole: 2,
+            parts: vec![n],
+        };
+        uploader
+            .enqueue_for(at(0), peer(9), n, REQUEST, new)
+            .unwrap();
+    }
+    let mut of_the_newcomer = 0;
+    for _ in 0..18 {
+        let grant = uploader.poll(at(0)).unwrap();
+        of_the_newcomer += u32::from(grant.peer == peer(9));
+        uploader.finished(at(0), grant.ticket, REQUEST);
+    }
+    assert!(
+        (2..=4).contains(&of_the_newcomer),
+        "{of_the_newcomer} of 18"
+    );
+}
+
+#[test]
+fn who_steps_aside_frees_a_slot_and_is_still_served() {
+    let mut uploader = Uploader::new(UploaderConfig {
+        slots: 1,
+        ..Default::default()
+    });
+    for n in 0..3_u8 {
+        let ticket = u64::from(n);
+        uploader
+            .enqueue_for(at(0), peer(n), ticket, REQUEST, parts(ticket..ticket + 1))
+            .unwrap();
+    }
+    let slow = uploader.poll(at(0)).unwrap().ticket;
+    assert!(uploader.poll(at(0)).is_none());
+    uploader.step_aside(slow);
+    uploader.step_aside(slow);
+    assert_eq!((uploader.serving(), uploader.waiting()), (0, 2));
+    let next = uploader.poll(at(0)).unwrap().ticket;
+    assert!(uploader.poll(at(0)).is_none());
+    // What goes out without a slot counts as sent.
+    assert_eq!(uploader.novelty.times(slow), 1);
+    uploader.abandon(slow);
+    assert_eq!(uploader.novelty.times(slow), 0);
+    uploader.finished(at(0), next, REQUEST);
+    assert_eq!((uploader.serving(), uploader.waiting()), (0, 1));
 }
 
 #[test]
@@ -155,7 +224,7 @@ fn each_thing_is_sent_once_before_any_is_sent_twice() {
         for piece in 0..10_u64 {
             let ticket = u64::from(n) * 10 + piece;
             uploader
-                .enqueue_keyed(at(0), peer(n), ticket, REQUEST, piece..piece + 1)
+                .enqueue_for(at(0), peer(n), ticket, REQUEST, parts(piece..piece + 1))
                 .unwrap();
         }
     }
@@ -180,7 +249,7 @@ fn what_lies_within_a_longer_request_counts_as_sent() {
     let ask = |uploader: &mut Uploader, n: u8, keys| {
         let ticket = u64::from(n);
         uploader
-            .enqueue_keyed(at(0), peer(n), ticket, 4 * REQUEST, keys)
+            .enqueue_for(at(0), peer(n), ticket, 4 * REQUEST, parts(keys))
             .unwrap();
     };
     ask(&mut uploader, 0, 0..4);
@@ -201,7 +270,7 @@ fn what_was_sent_once_goes_before_what_was_sent_twice() {
             ticket += 1;
             let keys = *key..key + 1;
             uploader
-                .enqueue_keyed(at(0), peer(n), ticket, REQUEST, keys)
+                .enqueue_for(at(0), peer(n), ticket, REQUEST, parts(keys))
                 .unwrap();
         }
         let mut order = Vec::new();
@@ -225,16 +294,16 @@ fn what_was_sent_once_goes_before_what_was_sent_twice() {
 fn who_asks_for_old_things_does_not_starve() {
     let mut uploader = one_at_a_time();
     uploader
-        .enqueue_keyed(at(0), peer(0), 0, REQUEST, 0..1)
+        .enqueue_for(at(0), peer(0), 0, REQUEST, parts(0..1))
         .unwrap();
     let grant = uploader.poll(at(0)).unwrap();
     uploader.finished(at(0), grant.ticket, REQUEST);
     uploader
-        .enqueue_keyed(at(0), peer(0), 1, REQUEST, 0..1)
+        .enqueue_for(at(0), peer(0), 1, REQUEST, parts(0..1))
         .unwrap();
     for n in 2..1000 {
         uploader
-            .enqueue_keyed(at(0), peer(1), n, REQUEST, n..n + 1)
+            .enqueue_for(at(0), peer(1), n, REQUEST, parts(n..n + 1))
             .unwrap();
         let grant = uploader.poll(at(0)).unwrap();
         uploader.finished(at(0), grant.ticket, REQUEST);
@@ -250,18 +319,18 @@ fn who_asks_for_old_things_does_not_starve() {
 fn what_was_not_sent_as_a_whole_counts_as_new() {
     let config = UploaderConfig {
         slots: 1,
-        max_keys: 2,
+        max_parts: 2,
         ..UploaderConfig::default()
     };
     let mut uploader = Uploader::new(config);
     uploader
-        .enqueue_keyed(at(0), peer(0), 0, REQUEST, 7..8)
+        .enqueue_for(at(0), peer(0), 0, REQUEST, parts(7..8))
         .unwrap();
     uploader
-        .enqueue_keyed(at(0), peer(1), 1, REQUEST, 8..9)
+        .enqueue_for(at(0), peer(1), 1, REQUEST, parts(8..9))
         .unwrap();
     uploader
-        .enqueue_keyed(at(0), peer(2), 2, REQUEST, 7..8)
+        .enqueue_for(at(0), peer(2), 2, REQUEST, parts(7..8))
         .unwrap();
     assert_eq!(uploader.poll(at(0)).unwrap().ticket, 0);
     uploader.abandon(0);
@@ -322,7 +391,7 @@ fn what_is_new_to_strangers_does_not_push_contributors_aside() {
         ticket += 1;
         let key = if peer == giver { 7 } else { 1000 + ticket };
         uploader
-            .enqueue_keyed(at(1), peer, ticket, REQUEST, key..key + 1)
+            .enqueue_for(at(1), peer, ticket, REQUEST, parts(key..key + 1))
             .unwrap();
     };
     for _ in 0..4 {
@@ -441,7 +510,7 @@ proptest! {
     /// Whatever happens: slots are kept, waiting requests are granted as long as there is a slot, nothing is granted twice.
     #[test]
     fn books_agree(ops in proptest::collection::vec(op(), 0..200)) {
-        let config = UploaderConfig { slots: 3, queue_per_peer: 8, max_keys: 5, ..Default::default() };
+        let config = UploaderConfig { slots: 3, queue_per_peer: 8, max_parts: 5, ..Default::default() };
         let mut uploader = Uploader::new(config);
         let mut waiting: Vec<u64> = Vec::new();
         let mut granted: Vec<(u64, u64)> = Vec::new();
@@ -458,7 +527,7 @@ proptest! {
                 }
                 Op::EnqueueKeyed(who, key, more) => {
                     let peer = peers[who as usize];
-                    if uploader.enqueue_keyed(now, peer, ticket, 9_000_000, key..key + more).is_ok() {
+                    if uploader.enqueue_for(now, peer, ticket, 9_000_000, parts(key..key + more)).is_ok() {
                         waiting.push(ticket);
                         sizes.insert(ticket, 9_000_000);
                     }

@@ -65,8 +65,12 @@ impl Engine {
         };
         let now = self.ctx.clock.now();
         let traits = SourceTraits::default();
+        let round_trip = source.round_trip;
         work.planner
             .handle(now, Input::SourceJoined { source: id, traits });
+        if let Some(round_trip) = round_trip {
+            self.far_as(id, round_trip, work);
+        }
         for change in changes {
             work.planner
                 .handle(now, Input::Availability { source: id, change });

@@ -5,7 +5,7 @@ use crate::download::sources::{BEYOND_THE_END, fits};
 use crate::source::{SourceEvent, SourceNews};
 use potluck_identity::PeerId;
 use potluck_transfer::{Availability, Failure, Input, RequestId, SourceId};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Engine {
     pub(super) async fn source_news(&mut self, event: SourceEvent, work: Option<&mut Work>) {
@@ -25,12 +25,11 @@ impl Engine {
             }
             SourceNews::Have(ranges) => self.change(id, Availability::Add(ranges), work),
             SourceNews::RoundTrip(round_trip) => {
+                if let Some(source) = self.sources.get_mut(&id) {
+                    source.round_trip = Some(round_trip);
+                }
                 if let Some(work) = work {
-                    let input = Input::RoundTrip {
-                        source: id,
-                        round_trip,
-                    };
-                    work.planner.handle(self.ctx.clock.now(), input);
+                    self.far_as(id, round_trip, work);
                 }
             }
             SourceNews::Retract(ranges) => {
@@ -70,6 +69,12 @@ impl Engine {
                 });
             }
         }
+    }
+
+    /// Tells the planner how long the way to a source is.
+    pub(super) fn far_as(&self, source: SourceId, round_trip: Duration, work: &mut Work) {
+        let input = Input::RoundTrip { source, round_trip };
+        work.planner.handle(self.ctx.clock.now(), input);
     }
 
     fn plan(

@@ -67,6 +67,8 @@ struct Sample {
     bound_seconds: f64,
     /// Bytes on the seed's line, in sizes of the file, with all headers.
     seed_copies: f64,
+    /// The share of what the lines of all nodes could have sent that was sent, with all headers.
+    upload_used: f64,
     /// The busy share of all cores of the machine meanwhile.
     busy: Option<f64>,
 }
@@ -108,13 +110,18 @@ const COLUMNS: &[Column<Sample>] = &[
         cell: |row, _| figure(row.median(|sample| Some(sample.seed_copies)), 2),
     },
     Column {
+        title: "upload used",
+        cell: |row, _| percent(row.median(|sample| Some(sample.upload_used))),
+    },
+    Column {
         title: "machine busy",
-        cell: |row, _| {
-            let busy = row.median(|sample| sample.busy);
-            busy.map_or_else(|| "—".into(), |busy| format!("{:.0} %", busy * 1e2))
-        },
+        cell: |row, _| percent(row.median(|sample| sample.busy)),
     },
 ];
+
+fn percent(part: Option<f64>) -> String {
+    part.map_or_else(|| "—".into(), |part| format!("{:.0} %", part * 1e2))
+}
 
 /// The seed; leeches follow, and last of all a node that is no part of the swarm, for a tracker.
 const SEED: usize = 0;
@@ -228,10 +235,11 @@ fn part(
     println!("{about}");
     let rows = field(&setting, &args.options).compare(bench, runs, |sample| {
         format!(
-            "last {:.1} s, {:.2} × the bound, seed {:.2} copies, machine {:.0} % busy",
+            "last {:.1} s, {:.2} × the bound, seed {:.2} copies, {:.0} % of upload used, machine {:.0} % busy",
             sample.last().unwrap_or_default(),
             sample.over_bound().unwrap_or_default(),
             sample.seed_copies,
+            sample.upload_used * 1e2,
             sample.busy.unwrap_or_default() * 1e2,
         )
     });
@@ -269,7 +277,11 @@ fn distribute(setting: &Setting<'_>, starter: &impl Starter) -> Result<Sample> {
     let Site::Lab(lab) = &setting.site else {
         anyhow::bail!("a swarm needs a shaped network")
     };
-    let sent_before = lab.traffic(SEED).sent;
+    let sent = || -> Vec<u64> {
+        let nodes = SEED..=setting.leeches;
+        nodes.map(|node| lab.traffic(node).sent).collect()
+    };
+    let sent_before = sent();
     let busy_before = busy_seconds();
     let start = Instant::now();
     let all_done = std::sync::Barrier::new(setting.leeches + 1);
@@ -288,7 +300,9 @@ fn distribute(setting: &Setting<'_>, starter: &impl Starter) -> Result<Sample> {
             .collect();
         all_done.wait();
         let seconds = start.elapsed().as_secs_f64();
-        let sent = lab.traffic(SEED).sent - sent_before;
+        let sent: Vec<u64> = (sent().iter().zip(&sent_before))
+            .map(|(now, before)| now - before)
+            .collect();
         let busy = busy_seconds()
             .zip(busy_before)
             .map(|(now, before)| (now - before) / seconds / Machine::cores() as f64);
@@ -308,10 +322,14 @@ fn distribute(setting: &Setting<'_>, starter: &impl Starter) -> Result<Sample> {
         payload::check(&setting.payload, &setting.received(leech))
             .with_context(|| format!("leech {leech}"))?;
     }
+    let rates = setting.links.iter().filter_map(|link| link.up_bits);
+    let could = rates.sum::<u64>() as f64 / 8.0 * finished.last().copied().unwrap_or_default();
     Ok(Sample {
         finished,
         bound_seconds: setting.bound()?,
-        seed_copies: sent as f64 / setting.payload.metadata()?.len() as f64,
+        seed_copies: sent.first().copied().unwrap_or_default() as f64
+            / setting.payload.metadata()?.len() as f64,
+        upload_used: sent.iter().sum::<u64>() as f64 / could,
         busy,
     })
 }

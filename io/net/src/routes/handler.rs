@@ -40,13 +40,13 @@ pub(super) struct Settings {
 }
 
 /// Opens and accepts pipes on one connection.
-pub(crate) struct LaneHandler {
+pub(crate) struct RouteHandler {
     settings: Settings,
 }
 
 type Reply = oneshot::Sender<Result<Pipe, OpenError>>;
 
-impl LaneHandler {
+impl RouteHandler {
     pub(super) fn new(settings: Settings) -> Self {
         Self { settings }
     }
@@ -76,7 +76,7 @@ impl LaneHandler {
     }
 }
 
-impl ConnectionHandler for LaneHandler {
+impl ConnectionHandler for RouteHandler {
     type FromBehaviour = Infallible;
     type ToBehaviour = Infallible;
     type InboundProtocol = ChannelUpgrade;

@@ -31,7 +31,7 @@ use tokio::{
 
 use self::{
     bulk_routes::{BulkRoutes, Remote},
-    handler::LaneHandler,
+    handler::RouteHandler,
 };
 use crate::{
     Channel, OpenError, Path, Pipe,
@@ -60,13 +60,13 @@ struct Routes {
 #[derive(Debug, Default)]
 struct PeerRoutes {
     counters: Arc<Counters>,
-    lanes: Vec<Lane>,
+    connections: Vec<Connection>,
     bulk: BulkRoutes,
 }
 
 #[derive(Debug)]
-struct Lane {
-    connection: ConnectionId,
+struct Connection {
+    id: ConnectionId,
     rank: (Path, bool),
     sender: mpsc::Sender<OpenRequest>,
     remote: Remote,
@@ -74,11 +74,11 @@ struct Lane {
 
 /// Opens pipes on live connections, from any task.
 #[derive(Debug, Clone)]
-pub(crate) struct LaneControl {
+pub(crate) struct RouteControl {
     routes: Arc<Mutex<Routes>>,
 }
 
-impl LaneControl {
+impl RouteControl {
     /// Asks for a pipe on the best connection with the peer.
     pub(crate) fn request(
         &self,
@@ -104,13 +104,20 @@ impl LaneControl {
             .map(|routes| Arc::clone(&routes.counters))
     }
 
+    /// Lanes that are open with a peer.
+    pub(crate) fn open_lanes(&self, peer: &PeerId) -> u32 {
+        let routes = lock(&self.routes);
+        let open = routes.peers.get(peer).map_or(0, |entry| entry.bulk.count());
+        u32::try_from(open).unwrap_or(u32::MAX)
+    }
+
     /// Where a lane to the peer may be opened, the likeliest first; none soon after that failed.
     pub(crate) fn lane_addresses(&self, peer: &PeerId) -> Vec<SocketAddr> {
         let routes = lock(&self.routes);
         let Some(entry) = routes.peers.get(peer) else {
             return Vec::new();
         };
-        let remotes: Vec<&Remote> = entry.lanes.iter().map(|lane| &lane.remote).collect();
+        let remotes: Vec<&Remote> = entry.connections.iter().map(|open| &open.remote).collect();
         entry.bulk.addresses(&remotes, Instant::now())
     }
 
@@ -133,7 +140,7 @@ impl LaneControl {
         let mut routes = lock(&self.routes);
         let (total, max) = (Arc::clone(&routes.total), routes.max_pipes_per_peer);
         let entry = routes.peers.get_mut(peer)?;
-        let path = entry.lanes.first()?.rank.0;
+        let path = entry.connections.first()?.rank.0;
         if entry.counters.pipes() >= max || path == Path::Relayed {
             return None;
         }
@@ -146,21 +153,21 @@ impl LaneControl {
 
     fn best(&self, peer: &PeerId) -> Option<mpsc::Sender<OpenRequest>> {
         let routes = lock(&self.routes);
-        let lanes = &routes.peers.get(peer)?.lanes;
-        lanes
+        let connections = &routes.peers.get(peer)?.connections;
+        connections
             .iter()
-            .find(|lane| !lane.sender.is_closed())
-            .map(|lane| lane.sender.clone())
+            .find(|connection| !connection.sender.is_closed())
+            .map(|connection| connection.sender.clone())
     }
 }
 
 /// The swarm's side: gives each connection a handler and keeps the routes.
-pub(crate) struct Lanes {
+pub(crate) struct RouteBehaviour {
     routes: Arc<Mutex<Routes>>,
     incoming: mpsc::Sender<Pipe>,
 }
 
-impl Lanes {
+impl RouteBehaviour {
     pub(crate) fn new(
         incoming: mpsc::Sender<Pipe>,
         total: Arc<Counters>,
@@ -177,8 +184,8 @@ impl Lanes {
         }
     }
 
-    pub(crate) fn control(&self) -> LaneControl {
-        LaneControl {
+    pub(crate) fn control(&self) -> RouteControl {
+        RouteControl {
             routes: Arc::clone(&self.routes),
         }
     }
@@ -189,20 +196,20 @@ impl Lanes {
         peer: PeerId,
         path: Path,
         remote: Remote,
-    ) -> LaneHandler {
+    ) -> RouteHandler {
         let (sender, requests) = mpsc::channel(OPEN_QUEUE);
         let mut routes = lock(&self.routes);
         let (total, max_pipes) = (Arc::clone(&routes.total), routes.max_pipes_per_peer);
         let entry = routes.peers.entry(peer).or_default();
-        entry.lanes.push(Lane {
-            connection,
+        entry.connections.push(Connection {
+            id: connection,
             rank: (path, remote.udp),
             sender,
             remote,
         });
         // Stable, so that among equals the oldest connection stays first.
-        entry.lanes.sort_by_key(|lane| lane.rank);
-        LaneHandler::new(handler::Settings {
+        entry.connections.sort_by_key(|connection| connection.rank);
+        RouteHandler::new(handler::Settings {
             peer,
             path,
             requests,
@@ -219,9 +226,9 @@ impl Lanes {
         let mut routes = lock(&self.routes);
         if let Some(entry) = routes.peers.get_mut(peer) {
             entry
-                .lanes
-                .retain(|lane| Some(lane.connection) != connection && !lane.sender.is_closed());
-            if entry.lanes.is_empty() {
+                .connections
+                .retain(|open| Some(open.id) != connection && !open.sender.is_closed());
+            if entry.connections.is_empty() {
                 entry.bulk.close();
                 routes.peers.remove(peer);
             }
@@ -229,8 +236,8 @@ impl Lanes {
     }
 }
 
-impl NetworkBehaviour for Lanes {
-    type ConnectionHandler = LaneHandler;
+impl NetworkBehaviour for RouteBehaviour {
+    type ConnectionHandler = RouteHandler;
     type ToSwarm = Infallible;
 
     fn handle_established_inbound_connection(

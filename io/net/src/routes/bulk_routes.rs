@@ -99,6 +99,12 @@ impl BulkRoutes {
         true
     }
 
+    /// How many lanes are open.
+    pub(super) fn count(&self) -> usize {
+        let open = self.open.iter();
+        open.filter(|socket| socket.strong_count() > 0).count()
+    }
+
     /// Ends all lanes: their peer is not connected any more.
     pub(super) fn close(&mut self) {
         for socket in self.open.drain(..).filter_map(|socket| socket.upgrade()) {
