@@ -18,7 +18,7 @@ pub mod wire;
 pub use planner::{
     Availability, BanReason, Failure, Input, InvariantError, Order, Output, Planner, PlannerConfig,
     Progress, ReaderId, Reading, RequestId, SourceId, SourceReport, SourceState, SourceTraits,
-    Waiting,
+    Waiting, member_number,
 };
 pub use time::Timestamp;
 pub use uploader::{Content, Grant, QueueFull, Standing, Uploader, UploaderConfig, UploaderReport};

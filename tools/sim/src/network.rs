@@ -3,7 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use potluck_transfer::{Availability, Failure, Input, SourceId, SourceTraits, Timestamp};
+use potluck_transfer::{
+    Availability, Failure, Input, SourceId, SourceTraits, Timestamp, member_number,
+};
 use rand::RngExt;
 
 use crate::event::{Chunk, ConnId, Event, Message, NodeId, Refusal};
@@ -74,7 +76,10 @@ impl World {
                     id,
                     Input::SourceJoined {
                         source,
-                        traits: SourceTraits::default(),
+                        traits: SourceTraits {
+                            member: member_number(&self.nodes[other].peer),
+                            ..SourceTraits::default()
+                        },
                     },
                 );
             }

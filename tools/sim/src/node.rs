@@ -83,16 +83,21 @@ pub(crate) struct Node {
     pub(crate) bans: u32,
 }
 
+/// The id of a node.
+pub(crate) fn peer_of(id: NodeId) -> PeerId {
+    let mut seed = [7; 32];
+    seed[..8].copy_from_slice(&(id as u64).to_be_bytes());
+    NodeKey::from_seed(seed).peer_id()
+}
+
 impl Node {
     pub(crate) fn new(id: NodeId, planner: Option<Planner>, latency: Duration) -> Self {
-        let mut seed = [7; 32];
-        seed[..8].copy_from_slice(&(id as u64).to_be_bytes());
         let config = UploaderConfig {
             slots: 2,
             ..UploaderConfig::default()
         };
         Self {
-            peer: NodeKey::from_seed(seed).peer_id(),
+            peer: peer_of(id),
             planner,
             uploader: Uploader::new(config),
             manners: Manners::Honest,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use potluck_content::{Hash, PieceLayout, PieceSet};
-use potluck_transfer::{Input, Output, Planner, PlannerConfig, Timestamp};
+use potluck_transfer::{Input, Output, Planner, PlannerConfig, Timestamp, member_number};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::{Config, Scenario};
 use crate::event::{Event, FlowId, Message, NodeId, Queue};
 use crate::network::{Conn, conn_of};
-use crate::node::{Flow, Node};
+use crate::node::{Flow, Node, peer_of};
 use crate::summary::Summary;
 use crate::trace::Trace;
 
@@ -126,13 +126,11 @@ impl World {
             let wanted = PieceSet::full(pieces);
             let have = self.head_start();
             let layout = Arc::clone(&self.layout);
-            Planner::new(
-                PlannerConfig::default(),
-                layout,
-                have,
-                wanted,
-                self.rng.random(),
-            )
+            let config = PlannerConfig {
+                member: member_number(&peer_of(id)),
+                ..PlannerConfig::default()
+            };
+            Planner::new(config, layout, have, wanted, self.rng.random())
         });
         let number = u32::try_from(id).unwrap_or(u32::MAX);
         let mut node = Node::new(id, planner, latency);

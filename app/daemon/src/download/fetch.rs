@@ -4,7 +4,6 @@ mod stages;
 
 use super::dest;
 use super::engine::{Engine, Work};
-use crate::clock::unix_now;
 use crate::context::Context;
 use crate::source::{Job, MemorySink, ProvenHead};
 use potluck_api::{ErrorBody, ExitCode, GetEvent, GetRequest, Phase, SourceResult};
@@ -93,7 +92,8 @@ impl Fetch<'_> {
             ));
             let job = Arc::new(Job::new(root, layout, Arc::<MemorySink>::clone(&sink)));
             let none = PieceSet::new(pieces);
-            let mut work = Work::new(job, none, PieceSet::full(pieces), true, unix_now());
+            let own = self.engine.ctx.net.peer_id();
+            let mut work = Work::new(job, none, PieceSet::full(pieces), true, &own);
             self.engine.fetch(&mut work).await?;
             sink.take()
         };

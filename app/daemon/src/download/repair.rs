@@ -56,7 +56,13 @@ pub(crate) async fn repair(
     let mut engine = Engine::new(ctx, &link, true, Some(PATIENCE), user, stop.clone());
     let sink = Arc::new(StoreSink(Arc::clone(&download)));
     let job = Arc::new(Job::new(address, Arc::clone(download.layout()), sink));
-    let mut work = Work::new(job, download.have(), download.wanted(), false, unix_now());
+    let mut work = Work::new(
+        job,
+        download.have(),
+        download.wanted(),
+        false,
+        &ctx.net.peer_id(),
+    );
     work.keeper = Some(Keeper::new(ctx, address, &download, true));
     engine.fetch(&mut work).await?;
     engine.sources.clear();

@@ -4,6 +4,7 @@ use super::Planner;
 use super::api::{Order, Output, RequestId, SourceId};
 use super::ledger::Request;
 use super::picker::Openness;
+use super::share::Share;
 use super::source::Source;
 use crate::Timestamp;
 
@@ -114,11 +115,16 @@ impl Planner {
         {
             return Some(piece);
         }
+        let pieces = self.layout.pieces();
         let source = self.sources.get(&id)?;
         let has = source.holdings.bits();
         match self.order {
-            Order::Sequential => self.picker.first_in(has, 0..self.layout.pieces()),
-            Order::RarestFirst => self.picker.rarest(has, source.cursor, &mut self.rng),
+            Order::Sequential => self.picker.first_in(has, 0..pieces),
+            Order::RarestFirst => {
+                let share = Share::new(self.config.member, &self.fellows, pieces);
+                self.picker
+                    .rarest(has, source.cursor, &share, &mut self.rng)
+            }
         }
     }
 
@@ -162,9 +168,16 @@ impl Planner {
         match self.order {
             Order::Sequential => true,
             Order::RarestFirst => {
-                self.readers.wait_for(start) || self.picker.same_level(start, piece)
+                self.readers.wait_for(start)
+                    || self.picker.same_level(start, piece) && self.as_much_ours(start, piece)
             }
         }
+    }
+
+    /// Whether two pieces that only seeds have are both of this node's share, or both not.
+    fn as_much_ours(&self, one: u32, other: u32) -> bool {
+        let share = Share::new(self.config.member, &self.fellows, self.layout.pieces());
+        share.is_all() || !self.picker.is_with_seeds_only(one) || share.has(one) == share.has(other)
     }
 
     fn add(&mut self, piece: u32, draft: &mut Draft) {

@@ -21,6 +21,7 @@ mod picker;
 mod readers;
 mod replies;
 mod report;
+mod share;
 mod source;
 mod sources;
 mod tie_break;
@@ -33,7 +34,7 @@ use potluck_content::{PieceLayout, PieceSet};
 
 pub use api::{
     Availability, BanReason, Failure, Input, Order, Output, PlannerConfig, Progress, ReaderId,
-    Reading, RequestId, SourceId, SourceReport, SourceState, SourceTraits, Waiting,
+    Reading, RequestId, SourceId, SourceReport, SourceState, SourceTraits, Waiting, member_number,
 };
 pub use invariants::InvariantError;
 
@@ -60,6 +61,8 @@ pub struct Planner {
     held: bool,
     complete_told: bool,
     sources: BTreeMap<SourceId, Source>,
+    /// The numbers of those sources that are downloaders too.
+    fellows: Vec<u64>,
     banned: VecDeque<SourceReport>,
     picker: Picker,
     open_bytes: u64,
@@ -109,6 +112,7 @@ impl Planner {
             held: false,
             complete_told: false,
             sources: BTreeMap::new(),
+            fellows: Vec::new(),
             banned: VecDeque::new(),
             picker: Picker::new(pieces),
             open_bytes: 0,

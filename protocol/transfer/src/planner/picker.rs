@@ -10,6 +10,7 @@
 use std::ops::Range;
 
 use super::bits::Bits;
+use super::share::{Share, TRIES};
 use super::tie_break::TieBreak;
 
 /// Levels 0 to 15 are exact counts; beyond that rarity hardly matters and each level spans a doubling.
@@ -151,30 +152,52 @@ impl Picker {
     }
 
     /// A rarest open piece that the source has: `cursor` when it is among the rarest, so that a source is read on from
-    /// where it stands; else the first after a random place.
+    /// where it stands; else the first after a random place. Of what only seeds have, what belongs to this node's share
+    /// comes first.
     pub(super) fn rarest(
         &self,
         has: Option<&Bits>,
         cursor: u32,
+        share: &Share<'_>,
         rng: &mut TieBreak,
     ) -> Option<u32> {
         if self.open.is_empty() {
             return None;
         }
-        for level in self.levels.iter().filter(|level| !level.is_empty()) {
-            if level.contains(cursor) && has.is_none_or(|has| has.contains(cursor)) {
+        let mut levels = self.levels.iter().enumerate();
+        levels.find_map(|(rarity, level)| {
+            if level.is_empty() {
+                return None;
+            }
+            let at_cursor = level.contains(cursor) && has.is_none_or(|has| has.contains(cursor));
+            let shared = rarity == 0 && !share.is_all();
+            if at_cursor && (!shared || share.has(cursor)) {
                 return Some(cursor);
             }
-            let pieces = u32::try_from(self.holders.len()).unwrap_or(u32::MAX);
-            let start = rng.below(pieces);
-            let found = level
-                .first_from(has, start)
-                .or_else(|| level.first_from(has, 0));
-            if found.is_some() {
-                return found;
+            if !shared {
+                return self.anywhere(level, has, rng);
             }
-        }
-        None
+            let first = self.anywhere(level, has, rng)?;
+            let others = (1..TRIES).filter_map(|_| self.anywhere(level, has, rng));
+            let ours = std::iter::once(first)
+                .chain(others)
+                .find(|piece| share.has(*piece));
+            Some(ours.unwrap_or(first))
+        })
+    }
+
+    /// The first piece of a level after a random place.
+    fn anywhere(&self, level: &Bits, has: Option<&Bits>, rng: &mut TieBreak) -> Option<u32> {
+        let pieces = u32::try_from(self.holders.len()).unwrap_or(u32::MAX);
+        let start = rng.below(pieces);
+        level
+            .first_from(has, start)
+            .or_else(|| level.first_from(has, 0))
+    }
+
+    /// Whether only seeds have a piece.
+    pub(super) fn is_with_seeds_only(&self, piece: u32) -> bool {
+        self.level(piece) == Some(0)
     }
 
     /// Whether two open pieces are equally rare.
@@ -208,6 +231,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const ALL: Share<'static> = Share::new(0, &[], 1);
 
     #[derive(Clone, Debug)]
     enum Op {
@@ -262,7 +287,7 @@ mod tests {
             let candidates: Vec<u32> =
                 (0..300).filter(|p| is_open(*p) && has[*p as usize]).collect();
             let rarest = candidates.iter().map(|p| rank(*p)).min();
-            let picked = picker.rarest(Some(&set), 0, &mut TieBreak::new(seed));
+            let picked = picker.rarest(Some(&set), 0, &ALL, &mut TieBreak::new(seed));
             prop_assert_eq!(picked.is_some(), rarest.is_some());
             if let Some(picked) = picked {
                 prop_assert!(candidates.contains(&picked));
@@ -275,17 +300,35 @@ mod tests {
     }
 
     #[test]
+    fn of_what_only_seeds_have_our_share_comes_first() {
+        let mut picker = Picker::new(100);
+        let fellows = [11, 12, 13];
+        let share = Share::new(10, &fellows, 100);
+        (0..100).for_each(|piece| {
+            picker.set(piece, Openness::Open);
+        });
+        let mut rng = TieBreak::new(5);
+        let ours = (0..100).filter(|piece| share.has(*piece)).count();
+        for n in 0..100 {
+            let piece = picker.rarest(None, 0, &share, &mut rng).unwrap();
+            assert!(n >= ours - 3 || share.has(piece), "pick {n} of {ours}");
+            picker.set(piece, Openness::Closed);
+        }
+        assert_eq!(picker.rarest(None, 0, &share, &mut rng), None);
+    }
+
+    #[test]
     fn the_cursor_is_kept_among_equals_only() {
         let mut picker = Picker::new(10);
         (0..10).for_each(|piece| {
             picker.set(piece, Openness::Open);
         });
         let mut rng = TieBreak::new(1);
-        assert_eq!(picker.rarest(None, 4, &mut rng), Some(4));
+        assert_eq!(picker.rarest(None, 4, &ALL, &mut rng), Some(4));
         (0..10)
             .filter(|piece| *piece != 7)
             .for_each(|piece| picker.holder_added(piece));
-        assert_eq!(picker.rarest(None, 4, &mut rng), Some(7));
+        assert_eq!(picker.rarest(None, 4, &ALL, &mut rng), Some(7));
     }
 
     #[test]
@@ -295,7 +338,7 @@ mod tests {
             picker.set(piece, Openness::Open);
         });
         let picks: std::collections::BTreeSet<_> = (0..100)
-            .map(|seed| picker.rarest(None, 1000, &mut TieBreak::new(seed)))
+            .map(|seed| picker.rarest(None, 1000, &ALL, &mut TieBreak::new(seed)))
             .collect();
         assert!(picks.len() > 80);
     }

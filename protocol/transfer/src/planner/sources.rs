@@ -23,6 +23,15 @@ impl Planner {
         let cursor = self.rng.below(pieces);
         let source = Source::new(traits, now, pieces, cursor, &self.config);
         self.sources.insert(id, source);
+        self.meet_fellows();
+    }
+
+    /// Looks anew at who else fetches the content.
+    fn meet_fellows(&mut self) {
+        let fetching = self.sources.values().filter(|source| {
+            source.traits.member != 0 && matches!(source.holdings, Holdings::Some(_))
+        });
+        self.fellows = fetching.map(|source| source.traits.member).collect();
     }
 
     pub(super) fn way_measured(&mut self, id: SourceId, round_trip: Duration) {
@@ -51,6 +60,7 @@ impl Planner {
                 .iter()
                 .for_each(|piece| self.picker.holder_removed(piece)),
         }
+        self.meet_fellows();
         Some(source)
     }
 
@@ -96,6 +106,7 @@ impl Planner {
             bits.iter()
                 .for_each(|piece| self.picker.holder_removed(piece));
             self.picker.full_source_joined();
+            self.meet_fellows();
         }
     }
 
@@ -145,8 +156,11 @@ impl Planner {
             }
             self.picker.full_source_left();
             source.holdings = Holdings::Some(bits);
+            self.meet_fellows();
         }
-        let Holdings::Some(bits) = &mut source.holdings else {
+        let Some(Holdings::Some(bits)) =
+            self.sources.get_mut(&id).map(|source| &mut source.holdings)
+        else {
             return;
         };
         for piece in ranges

@@ -268,7 +268,7 @@ impl World {
             };
             let traits = SourceTraits {
                 mixes_blobs: server.habit.mixes_blobs,
-                max_pipeline_bytes: u64::MAX,
+                ..SourceTraits::default()
             };
             self.give(Input::SourceJoined { source: id, traits });
             self.give(Input::Availability { source: id, change });

@@ -7,7 +7,7 @@ use crate::native;
 use crate::source::{CloseReason, Reporter};
 use potluck_api::GetEvent;
 use potluck_identity::PeerId;
-use potluck_transfer::{Input, SourceId, SourceTraits};
+use potluck_transfer::{Input, SourceId, SourceTraits, member_number};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -64,7 +64,10 @@ impl Engine {
             Err(what) => return self.ban(*peer, what.to_owned()),
         };
         let now = self.ctx.clock.now();
-        let traits = SourceTraits::default();
+        let traits = SourceTraits {
+            member: member_number(peer),
+            ..SourceTraits::default()
+        };
         let round_trip = source.round_trip;
         work.planner
             .handle(now, Input::SourceJoined { source: id, traits });

@@ -1,10 +1,12 @@
 //! What one stage of a download fetches: the manifest, or the pieces.
 
+use crate::clock::unix_now;
 use crate::context::Context;
 use crate::download::keep::Keeper;
 use crate::source::Job;
 use potluck_content::PieceSet;
-use potluck_transfer::{Input, Order, Planner, PlannerConfig, RequestId};
+use potluck_identity::PeerId;
+use potluck_transfer::{Input, Order, Planner, PlannerConfig, RequestId, member_number};
 use std::sync::Arc;
 
 /// Requests for the manifest carry this bit, so that a late answer is not taken for one of the
@@ -28,10 +30,16 @@ impl Work {
         have: PieceSet,
         wanted: PieceSet,
         manifest: bool,
-        seed: u64,
+        own: &PeerId,
     ) -> Self {
         let layout = Arc::clone(&job.layout);
-        let planner = Planner::new(PlannerConfig::default(), layout, have.clone(), wanted, seed);
+        let config = PlannerConfig {
+            member: member_number(own),
+            ..PlannerConfig::default()
+        };
+        // Those who begin at the same time must not break ties alike.
+        let seed = unix_now() ^ config.member;
+        let planner = Planner::new(config, layout, have.clone(), wanted, seed);
         Self {
             planner,
             job,

@@ -89,7 +89,7 @@ impl Fetch<'_> {
         let root = self.link.address;
         let sink = Arc::new(StoreSink(Arc::clone(download)));
         let job = Arc::new(Job::new(root, Arc::clone(download.layout()), sink));
-        let mut work = Work::new(job, have, wanted, false, unix_now());
+        let mut work = Work::new(job, have, wanted, false, &self.ctx.net.peer_id());
         let mut keeper = Keeper::new(self.ctx, root, download, self.request.serve);
         keeper.resumed(&work.have);
         work.keeper = Some(keeper);

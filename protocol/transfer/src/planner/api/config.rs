@@ -3,9 +3,13 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use potluck_identity::PeerId;
+
 /// Bounds and times of a planner.
 #[derive(Clone, Debug)]
 pub struct PlannerConfig {
+    /// The number by which other downloaders of the content know this node: see [`SourceTraits::member`].
+    pub member: u64,
     /// Sources beyond this many are not used.
     pub max_sources: usize,
     /// A source's pipeline never falls under this many bytes.
@@ -47,6 +51,7 @@ pub struct PlannerConfig {
 impl Default for PlannerConfig {
     fn default() -> Self {
         Self {
+            member: 0,
             max_sources: 256,
             min_window: 160 * 1024,
             initial_window: 256 * 1024,
@@ -69,6 +74,13 @@ impl Default for PlannerConfig {
     }
 }
 
+/// The number of a peer among the downloaders of a content. Ids of peers end in bytes of a key or a hash, which are spread.
+#[must_use]
+pub fn member_number(peer: &PeerId) -> u64 {
+    let id = peer.to_bytes();
+    id.last_chunk().map_or(0, |last| u64::from_le_bytes(*last))
+}
+
 /// What kind of source this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceTraits {
@@ -76,6 +88,9 @@ pub struct SourceTraits {
     pub mixes_blobs: bool,
     /// Never more than this many bytes in flight; `u64::MAX` when the source has no limit of its own.
     pub max_pipeline_bytes: u64,
+    /// The number by which all downloaders of the content know this one, such as a hash of its id: they divide by it
+    /// what only seeds have. 0 for who is no downloader with a number.
+    pub member: u64,
 }
 
 impl Default for SourceTraits {
@@ -83,6 +98,7 @@ impl Default for SourceTraits {
         Self {
             mixes_blobs: true,
             max_pipeline_bytes: u64::MAX,
+            member: 0,
         }
     }
 }

@@ -8,7 +8,7 @@ mod report;
 
 use std::fmt;
 
-pub use config::{PlannerConfig, SourceTraits};
+pub use config::{PlannerConfig, SourceTraits, member_number};
 pub use input::{Availability, Failure, Input, Order};
 pub use output::{BanReason, Output};
 pub use reading::{ReaderId, Reading};
