@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::disk::Disk;
 use crate::downloads::Downloads;
 use crate::peer_book::PeerBook;
 use crate::rates::RateBook;
@@ -22,6 +23,7 @@ pub(crate) struct Context {
     pub(crate) store: Store,
     pub(crate) net: NetHandle,
     pub(crate) clock: Clock,
+    pub(crate) disk: Disk,
     pub(crate) up: Limiter,
     pub(crate) down: Limiter,
     pub(crate) gate: UploadGate,

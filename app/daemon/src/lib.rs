@@ -9,6 +9,7 @@ pub mod doctor;
 mod clock;
 mod context;
 mod dial;
+mod disk;
 mod download;
 mod downloads;
 mod errors;

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::config::{self, Config, Dht};
 use crate::context::{Context, FixedLimits};
+use crate::disk::Disk;
 use crate::downloads::Downloads;
 use crate::peer_book::PeerBook;
 use crate::rates::RateBook;
@@ -320,6 +321,7 @@ fn context(
         store,
         net,
         clock,
+        disk: Disk::default(),
         up: Limiter::new(None),
         down: Limiter::new(None),
         gate: UploadGate::new(upload_config(), clock),

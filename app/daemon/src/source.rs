@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Where verified bytes go. Called from async tasks through `block_in_place`.
+/// Where verified bytes go. Called from async tasks, by way of [`Disk`](crate::disk::Disk).
 pub(crate) trait Sink: Send + Sync {
     /// Keeps whole groups of a blob, starting at `first_group`.
     fn write(&self, blob: u32, first_group: u64, data: &[u8]) -> Result<(), SinkError> {

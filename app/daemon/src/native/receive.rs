@@ -14,7 +14,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt as _;
-use tokio::task::block_in_place;
 
 /// Bytes taken from a lane at a time where a limit asks for small steps.
 const LIMITED_STEP: usize = 64 * 1024;
@@ -156,19 +155,23 @@ impl Receiver {
     async fn item(&mut self, request: RequestId, job: &Job, item: &FetchItem) -> Result<(), Stop> {
         self.own_delay = Duration::ZERO;
         let verified = self.read_proof(request, item).await?;
-        block_in_place(|| job.sink.write_parents(item.blob, verified.parents()))
+        let parents = || job.sink.write_parents(item.blob, verified.parents());
+        self.work(0, parents)
             .map_err(|error| sink_failed(job, error))?;
         let mut next_piece = item.pieces.start;
         let mut taking = Taking::new(job, item, verified);
         while !taking.is_done() {
             self.more(request).await?;
-            let (taken, pieces) = block_in_place(|| {
+            let bytes = self.reader.chunks().map(<[u8]>::len).sum();
+            let take = || {
                 let taken = taking.take(&self.reader)?;
                 let pieces = pieces_ending_by(job, item, &mut next_piece, taking.group());
                 complete(job, pieces.clone())?;
                 Ok((taken, pieces))
-            })
-            .map_err(|problem| stopped(problem, request, job, item))?;
+            };
+            let (taken, pieces) = self
+                .work(bytes, take)
+                .map_err(|problem| stopped(problem, request, job, item))?;
             self.took(request, taken).await;
             self.idle &= pieces.is_empty();
             if !pieces.is_empty() {
@@ -184,6 +187,10 @@ impl Receiver {
             self.ctx.book.clear_note(&self.peer);
         }
         Ok(())
+    }
+
+    fn work<T>(&self, bytes: usize, work: impl FnOnce() -> T) -> T {
+        self.ctx.disk.work(&self.ctx.clock, bytes, work)
     }
 
     async fn read_proof(

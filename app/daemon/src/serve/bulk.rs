@@ -18,7 +18,6 @@ use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
-use tokio::task::block_in_place;
 
 /// Bytes of one item; what is read for it is kept in memory until it is sent.
 const MAX_ITEM_BYTES: u64 = 4 * 1024 * 1024;
@@ -163,7 +162,12 @@ impl Server<'_> {
                 self.recent.pop_front();
             }
         }
-        let read = block_in_place(|| self.read_now(request.id, index, item));
+        let read = {
+            let ctx = self.ctx;
+            let bytes = usize::try_from(item.data_len()).unwrap_or(usize::MAX);
+            let read = || self.read_now(request.id, index, item);
+            ctx.disk.work(&ctx.clock, bytes, read)
+        };
         match read {
             Ok(()) => Status::Ok,
             Err(ReadError::NotHave) => Status::Changed,
