@@ -26,6 +26,19 @@ const MAX_PIECE_BYTES: u64 = 16 * 1024 * 1024;
 /// Pieces of a torrent that are aimed at.
 const WANTED_PIECES: u64 = 2048;
 
+/// The `pieces root` of a v2 torrent's file over the hashes of its piece layer (BEP 52).
+///
+/// `None` when the layer is empty, or when `piece_bytes` is no power of two of at least 16 KiB. A file
+/// of one piece has no layer: its root is that of its blocks.
+#[must_use]
+pub fn layer_root(layer: &[[u8; 32]], piece_bytes: u64) -> Option<[u8; 32]> {
+    if layer.is_empty() || piece_bytes < GROUP_BYTES || !piece_bytes.is_power_of_two() {
+        return None;
+    }
+    let piece_leaves = usize::try_from(piece_bytes / GROUP_BYTES).ok()?;
+    Some(merkle::file_root(layer, piece_leaves))
+}
+
 /// How a file of a given size is cut for each network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {

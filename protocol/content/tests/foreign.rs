@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use potluck_content::foreign::{Assembler, Cut, ForeignAddresses};
+use potluck_content::foreign::{Assembler, Cut, ForeignAddresses, layer_root};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
@@ -145,6 +145,16 @@ fn torrents_are_those_that_others_make() {
         assert_eq!(digest(&found.v1_pieces), v1, "{size}");
         assert_eq!(hex(&found.v2_root.unwrap()), root, "{size}");
         assert_eq!(digest(&found.v2_layer), layer, "{size}");
+    }
+    let cut = Cut::with_pieces(3 * MIB as u64, 256 * 1024).unwrap();
+    let found = addresses(&sample(3 * MIB), cut, 100_000);
+    assert_eq!(
+        layer_root(&found.v2_layer, cut.piece_bytes()),
+        found.v2_root
+    );
+    assert_eq!(layer_root(&[], cut.piece_bytes()), None);
+    for wrong in [0, 8192, 16_385] {
+        assert_eq!(layer_root(&found.v2_layer, wrong), None);
     }
     let empty = addresses(&[], Cut::new(0), 1);
     assert_eq!((empty.v2_root, empty.v1_pieces.len()), (None, 0));
