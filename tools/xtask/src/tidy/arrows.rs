@@ -150,6 +150,8 @@ mod tests {
             ("protocol/content", "protocol/transfer", false),
             ("protocol/transfer", "protocol/content", true),
             ("protocol/transfer", "io/store", false),
+            ("protocol/bittorrent", "protocol/content", true),
+            ("protocol/bittorrent", "protocol/transfer", false),
             ("io/net", "protocol/transfer", true),
             ("io/net", "io/store", false),
             ("io/store", "io/net", false),

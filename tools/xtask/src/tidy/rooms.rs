@@ -42,6 +42,7 @@ pub(super) const ROOMS: &[Room] = &[
     room(IDENTITY, &[], Outside::Pure),
     room(CONTENT, &[IDENTITY], Outside::Pure),
     room(TRANSFER, &[IDENTITY, CONTENT], Outside::Pure),
+    room("protocol/bittorrent", &[CONTENT], Outside::Pure),
     room("io/net", &[IDENTITY, CONTENT, TRANSFER], Outside::Any),
     room("io/store", &[IDENTITY, CONTENT, TRANSFER], Outside::Any),
     room("app/api", &[], Outside::Only(&["serde", "serde_json"])),
