@@ -1,7 +1,22 @@
 //! Torrent files and magnet links: what `BitTorrent` calls the bytes.
+//!
+//! [`Metainfo`] is a `.torrent` file of version 1, 2 or both (a *hybrid*): read, checked and written.
+//! [`Info`] is the part of it that names the content, which peers also send alone. [`Builder`] makes a
+//! new one from hashes that [`potluck_content::foreign`] and [`PieceHasher`] compute. Everything is hostile until checked, and everything here is pure: no files, sockets or
+//! clocks.
+//!
+//! Sources: BEP 3 (version 1), 5 (nodes), 9 and 53 (magnet links), 12 (tiers of trackers), 19 (web
+//! seeds), 27 (private), 47 (attributes and padding), 52 (version 2); where those are silent, what
+//! libtorrent 2.1 does.
 
 mod bencode;
 mod infohash;
+mod metainfo;
 
 pub use bencode::BencodeError;
 pub use infohash::{InfoHashError, InfoHashV1, InfoHashV2, InfoHashes};
+pub use metainfo::{
+    BuildError, Builder, FileEntry, FileKind, Info, MAX_FILE_BYTES, MAX_FILES, MAX_INFO_BYTES,
+    MAX_METAINFO_BYTES, MAX_PATHS_BYTES, MAX_PIECE_BYTES, MAX_PIECES, MAX_URL_BYTES, MAX_URLS,
+    Metainfo, MetainfoError, NewFile, Part, PieceHasher, Version,
+};
