@@ -2,7 +2,8 @@
 //!
 //! [`Metainfo`] is a `.torrent` file of version 1, 2 or both (a *hybrid*): read, checked and written.
 //! [`Info`] is the part of it that names the content, which peers also send alone. [`Builder`] makes a
-//! new one from hashes that [`potluck_content::foreign`] and [`PieceHasher`] compute. Everything is hostile until checked, and everything here is pure: no files, sockets or
+//! new one from hashes that [`potluck_content::foreign`] and [`PieceHasher`] compute. [`Magnet`] is a
+//! magnet link. Everything is hostile until checked, and everything here is pure: no files, sockets or
 //! clocks.
 //!
 //! Sources: BEP 3 (version 1), 5 (nodes), 9 and 53 (magnet links), 12 (tiers of trackers), 19 (web
@@ -11,10 +12,14 @@
 
 mod bencode;
 mod infohash;
+mod magnet;
 mod metainfo;
 
 pub use bencode::BencodeError;
 pub use infohash::{InfoHashError, InfoHashV1, InfoHashV2, InfoHashes};
+pub use magnet::{
+    MAX_MAGNET_BYTES, MAX_MAGNET_LIST, Magnet, MagnetError, PeerAddress, PeerAddressError,
+};
 pub use metainfo::{
     BuildError, Builder, FileEntry, FileKind, Info, MAX_FILE_BYTES, MAX_FILES, MAX_INFO_BYTES,
     MAX_METAINFO_BYTES, MAX_PATHS_BYTES, MAX_PIECE_BYTES, MAX_PIECES, MAX_URL_BYTES, MAX_URLS,

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::Magnet;
 
 const PIECE: u64 = 16 * KIB;
 
@@ -76,6 +77,8 @@ proptest! {
         if version != (Version::V1 { aligned: false }) {
             prop_assert!(regular.filter(|file| file.size > 0).all(|file| file.offset % PIECE == 0));
         }
+        let magnet = Magnet::new(info.hashes());
+        prop_assert_eq!(magnet.to_string().parse(), Ok(magnet));
     }
 
     /// Bytes of a torrent changed, cut or doubled anywhere: an error or a torrent that holds together.
