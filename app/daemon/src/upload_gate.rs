@@ -1,9 +1,9 @@
 //! Async face of the upload scheduler: lanes put all their requests in line, so that it can choose among
 //! them, and are told whose turn it is.
 
-mod pace;
+mod uplink;
 
-use self::pace::Pace;
+use self::uplink::Uplink;
 use crate::clock::Clock;
 use potluck_identity::PeerId;
 use potluck_transfer::{Content, Timestamp, Uploader, UploaderConfig};
@@ -32,7 +32,7 @@ struct Inner {
     slow: BTreeMap<u64, (u64, CancellationToken)>,
     slow_bytes: u64,
     contacts: BTreeSet<PeerId>,
-    pace: Pace,
+    uplink: Uplink,
 }
 
 /// Who waits for a grant.
@@ -77,7 +77,7 @@ pub(crate) struct QueueFull;
 
 impl UploadGate {
     pub(crate) fn new(config: UploaderConfig, clock: Clock) -> Self {
-        let slots = config.slots as u64;
+        let slots = config.slots;
         let inner = Inner {
             uploader: Uploader::new(config),
             waiting: BTreeMap::new(),
@@ -85,7 +85,7 @@ impl UploadGate {
             slow: BTreeMap::new(),
             slow_bytes: 0,
             contacts: BTreeSet::new(),
-            pace: Pace::new(slots),
+            uplink: Uplink::new(slots),
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -271,7 +271,7 @@ impl Turn {
     /// How long a peer may take for a step of so many bytes before others go first; `None` once they do.
     pub(crate) fn patience(&self, step: usize) -> Option<Duration> {
         let waits = self.aside.is_none();
-        waits.then(|| self.gate.lock().pace.patience(step as u64))
+        waits.then(|| self.gate.lock().uplink.patience(step as u64))
     }
 
     /// Lets others go first from now on, because the peer is slow to take what it asked for. `held` bytes stay in memory
@@ -312,8 +312,11 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let mut inner = self.gate.lock();
         let now = self.gate.clock.now();
-        inner.pace.sent(now, self.sent);
+        let full = inner.uploader.is_full();
         inner.uploader.finished(now, self.ticket, self.sent);
+        if let Some(slots) = inner.uplink.turn(now, self.sent, full) {
+            inner.uploader.set_slots(slots);
+        }
         inner.grant(now);
     }
 }

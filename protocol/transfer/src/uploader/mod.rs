@@ -265,6 +265,12 @@ impl Uploader {
         self.config.slots = slots;
     }
 
+    /// Whether all slots are taken while others wait.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.serving >= self.config.slots && !self.waiting.is_empty()
+    }
+
     /// Requests that wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
