@@ -10,6 +10,7 @@ mod error;
 mod get;
 mod node;
 mod share;
+mod torrent;
 
 pub use config::{ConfigChange, ConfigEntry, ConfigReport, Rate, RateError};
 pub use doctor::{DoctorCheck, DoctorReport, Verdict};
@@ -23,6 +24,7 @@ pub use share::{
     Origin, PinRequest, Problem, RemoveRequest, RemoveResponse, RootList, RootSummary, ShareEvent,
     ShareRequest, VerifyEvent, VerifyRequest,
 };
+pub use torrent::{TorrentFile, TorrentReport};
 
 /// Version of the HTTP API, part of every path: `/api/v1/…`.
 pub const API_VERSION: &str = "v1";

@@ -96,6 +96,8 @@ pub(crate) enum Command {
     Id(Plain),
     /// Connect to a peer
     Connect(Connect),
+    /// Look into torrent files and magnet links
+    Torrent(Torrent),
     /// Show and change settings
     Config(Config),
     /// Check clock, disk, ports, limits, settings and reachability
@@ -246,6 +248,24 @@ pub(crate) struct Connect {
     pub(crate) address: String,
     #[command(flatten)]
     pub(crate) node: NodeArgs,
+}
+
+/// `torrent`
+#[derive(Debug, Args)]
+pub(crate) struct Torrent {
+    #[command(subcommand)]
+    pub(crate) action: TorrentAction,
+}
+
+/// What to do with a torrent.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum TorrentAction {
+    /// Print what a torrent says of itself: names, files, pieces, trackers, and its magnet link
+    Show {
+        /// A .torrent file, or a magnet link in quotes
+        #[arg(value_name = "FILE|MAGNET")]
+        torrent: String,
+    },
 }
 
 /// `config`

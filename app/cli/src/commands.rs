@@ -7,6 +7,7 @@ mod get;
 mod node;
 mod roots;
 mod share;
+mod torrent;
 mod up;
 mod verify;
 
@@ -29,6 +30,7 @@ pub(crate) async fn run(app: &App, command: Command) -> Outcome {
         Command::Peers(_) => node::peers(app).await,
         Command::Id(_) => node::id(app).await,
         Command::Connect(args) => node::connect(app, args).await,
+        Command::Torrent(args) => torrent::run(app, &args.action),
         Command::Config(args) => config::run(app, args.action).await,
         Command::Doctor(_) => doctor::run(app).await,
         Command::Demo(args) => Box::pin(crate::demo::run(app, &args)).await,

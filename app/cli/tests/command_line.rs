@@ -4,7 +4,7 @@ mod support;
 
 use support::{FakeApi, Reply, Scratch};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "up",
     "share",
     "get",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 16] = [
     "peers",
     "id",
     "connect",
+    "torrent",
     "config",
     "doctor",
     "demo",

@@ -274,3 +274,59 @@ fn a_link_without_hints_is_looked_for_and_given_up() {
         "{out}"
     );
 }
+
+/// A torrent of version 1 with the one file `hello.txt`, whose bytes are "hello".
+fn small_torrent() -> Vec<u8> {
+    let piece = "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d";
+    let digits = piece.as_bytes().chunks(2);
+    let hash = digits.map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap());
+    let mut torrent = b"d8:announce16:http://t.example7:comment4:\x1b[2J4:info\
+        d6:lengthi5e4:name9:hello.txt12:piece lengthi16384e6:pieces20:"
+        .to_vec();
+    torrent.extend(hash);
+    torrent.extend_from_slice(b"ee");
+    torrent
+}
+
+#[test]
+fn a_torrent_tells_what_it_is() {
+    let scratch = Scratch::new("torrent");
+    let file = scratch.path("hello.torrent");
+    std::fs::write(&file, small_torrent()).unwrap();
+    let show = |what: &str| scratch.run("data", ["torrent", "show", what]);
+    let file = file.to_str().unwrap();
+    let told = show(file).json().ok().value();
+    let hash = "0eb2d544ef0c9ae3c0fbba90a71cd742a44aa81d";
+    assert_eq!(told["infohash_v1"], hash);
+    assert_eq!(told["infohash_v2"], json!(null));
+    assert_eq!(told["bytes"], 5);
+    assert_eq!(
+        told["files"],
+        json!([{ "path": "hello.txt", "bytes": 5, "index": 0, "link": null }])
+    );
+    assert_eq!(told["trackers"], json!([["http://t.example"]]));
+    let magnet = told["magnet"].as_str().unwrap();
+    let again = show(magnet).json().ok().value();
+    assert_eq!(again["infohash_v1"], hash);
+    assert_eq!(again["name"], "hello.txt");
+    let plain = show(file).ok();
+    assert!(
+        plain.stdout.contains(hash) && plain.stdout.contains("1 of 16.0 KiB"),
+        "{plain}"
+    );
+    assert!(
+        !plain.stdout.contains('\x1b'),
+        "{plain:?}",
+        plain = plain.stdout
+    );
+    assert!(
+        !scratch.path("data").exists(),
+        "looking made a data directory"
+    );
+    // What is no torrent is refused in one line.
+    let text = scratch.path("text");
+    std::fs::write(&text, "d4:infoi1ee").unwrap();
+    show(text.to_str().unwrap()).json().fails(1).last("error");
+    show(scratch.path("nothing").to_str().unwrap()).fails(3);
+    show("magnet:?dn=nothing").fails(2);
+}

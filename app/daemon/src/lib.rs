@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod doctor;
+pub mod torrent;
 
 mod clock;
 mod context;

@@ -12,6 +12,7 @@ mod proof;
 mod seeds;
 mod stored_records;
 mod take;
+mod torrent;
 mod wire_bulk;
 mod wire_control;
 
@@ -21,6 +22,7 @@ pub use manifest::manifest;
 pub use pieceset::pieceset;
 pub use proof::proof;
 pub use stored_records::stored_records;
+pub use torrent::{magnet, torrent};
 pub use wire_bulk::wire_bulk;
 pub use wire_control::wire_control;
 
@@ -35,7 +37,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 10] = [
     Target {
         name: "journal",
         run: journal,
@@ -45,6 +47,11 @@ pub const TARGETS: [Target; 8] = [
         name: "link",
         run: link,
         seeds: link::seeds,
+    },
+    Target {
+        name: "magnet",
+        run: magnet,
+        seeds: torrent::magnet_seeds,
     },
     Target {
         name: "manifest",
@@ -65,6 +72,11 @@ pub const TARGETS: [Target; 8] = [
         name: "stored_records",
         run: stored_records,
         seeds: stored_records::seeds,
+    },
+    Target {
+        name: "torrent",
+        run: torrent,
+        seeds: torrent::torrent_seeds,
     },
     Target {
         name: "wire_bulk",
