@@ -277,15 +277,10 @@ fn a_link_without_hints_is_looked_for_and_given_up() {
 
 /// A torrent of version 1 with the one file `hello.txt`, whose bytes are "hello".
 fn small_torrent() -> Vec<u8> {
-    let piece = "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d";
-    let digits = piece.as_bytes().chunks(2);
-    let hash = digits.map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap());
-    let mut torrent = b"d8:announce16:http://t.example7:comment4:\x1b[2J4:info\
-        d6:lengthi5e4:name9:hello.txt12:piece lengthi16384e6:pieces20:"
-        .to_vec();
-    torrent.extend(hash);
-    torrent.extend_from_slice(b"ee");
-    torrent
+    let head = b"d8:announce16:http://t.example7:comment4:\x1b[2J4:info\
+        d6:lengthi5e4:name9:hello.txt12:piece lengthi16384e6:pieces20:";
+    let piece = b"\xaa\xf4\xc6\x1d\xdc\xc5\xe8\xa2\xda\xbe\xde\x0f\x3b\x48\x2c\xd9\xae\xa9\x43\x4d";
+    [head.as_slice(), piece, b"ee"].concat()
 }
 
 #[test]

@@ -19,7 +19,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Opens a lane to a connected peer. `None` when there is no way for one, in which case a stream
 /// on the connection serves.
 pub(crate) async fn dial(identity: &Identity, routes: &RouteControl, peer: PeerId) -> Option<Pipe> {
-    for address in routes.lane_addresses(&peer) {
+    let addresses = routes.lane_addresses(&peer);
+    if addresses.is_empty() {
+        // It may not have said yet where it listens: that is no failure to remember.
+        return None;
+    }
+    for address in addresses {
         match open(identity, routes, peer, address).await {
             Ok(Some(pipe)) => return Some(pipe),
             Ok(None) => return None,
