@@ -1,19 +1,20 @@
-//! Torrent files and magnet links: what `BitTorrent` calls the bytes.
+//! `BitTorrent`: what it calls the bytes, and what its peers say to each other.
 //!
 //! [`Metainfo`] is a `.torrent` file of version 1, 2 or both (a *hybrid*): read, checked and written.
 //! [`Info`] is the part of it that names the content, which peers also send alone. [`Builder`] makes a
 //! new one from hashes that [`potluck_content::foreign`] and [`PieceHasher`] compute. [`Magnet`] is a
-//! magnet link. Everything is hostile until checked, and everything here is pure: no files, sockets or
-//! clocks.
+//! magnet link. [`wire`] has the messages of peers. Everything is hostile until checked, and everything
+//! here is pure: no files, sockets or clocks.
 //!
 //! Sources: BEP 3 (version 1), 5 (nodes), 9 and 53 (magnet links), 12 (tiers of trackers), 19 (web
-//! seeds), 27 (private), 47 (attributes and padding), 52 (version 2); where those are silent, what
-//! libtorrent 2.1 does.
+//! seeds), 27 (private), 47 (attributes and padding), 52 (version 2), and those that [`wire`] names;
+//! where they are silent, what libtorrent 2.1 does.
 
 mod bencode;
 mod infohash;
 mod magnet;
 mod metainfo;
+pub mod wire;
 
 pub use bencode::BencodeError;
 pub use infohash::{InfoHashError, InfoHashV1, InfoHashV2, InfoHashes};
