@@ -3,7 +3,7 @@
 //! [`Handshake`] opens a connection; then each side sends frames: a length as four bytes, big-endian,
 //! and that many bytes with a [`Message`]. [`FrameReader`] finds the frames in what a connection has
 //! received; of a block of data it shows the head before the data is there, so that the data can go
-//! straight to its place.
+//! straight to its place. [`extended`] has the messages of extensions, which peers know by name.
 //!
 //! Nothing here reads, waits or allocates for what a peer only announced. Sources: BEP 3, 5 (port),
 //! 6 (fast extension), 10 (extensions), 52 (version 2).
@@ -11,6 +11,7 @@
 mod allowed_fast;
 mod bitfield;
 mod error;
+pub mod extended;
 mod frame;
 mod geometry;
 mod handshake;
