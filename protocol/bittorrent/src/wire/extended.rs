@@ -5,6 +5,7 @@
 //! [`Extended::decode`] needs nothing but the message.
 
 mod compact;
+mod fetch;
 mod handshake;
 mod holepunch;
 mod metadata;
@@ -15,6 +16,7 @@ use super::geometry::{Geometry, check_piece};
 use super::{WireError, numbers};
 use crate::bencode::{BencodeError, Document, Limits, Node};
 
+pub use fetch::{FetchError, MAX_FETCH_PEERS, MetadataFetch, Progress};
 pub use handshake::{ExtendedHandshake, MAX_CLIENT_CHARS, PeerExtensions};
 pub use holepunch::{Holepunch, HolepunchFailure, HolepunchKind};
 pub use metadata::{METADATA_PIECE_BYTES, MetadataMessage};

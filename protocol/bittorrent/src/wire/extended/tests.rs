@@ -1,5 +1,6 @@
 //! Payloads byte by byte as the specifications have them, and whatever else may come.
 
+mod fetch;
 mod pex;
 mod random;
 
