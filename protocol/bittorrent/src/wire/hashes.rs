@@ -1,6 +1,6 @@
 //! Asking for the hashes of version 2 (BEP 52).
 
-use super::{MAX_HASHES, MAX_LAYERS, WireError, numbers};
+use super::{BLOCK_BYTES, MAX_HASHES, MAX_LAYERS, WireError, numbers};
 
 /// Bytes of a hash.
 const HASH_BYTES: usize = 32;
@@ -67,6 +67,20 @@ impl HashRequest {
         } else {
             Err(WireError::HashRange)
         }
+    }
+
+    /// Whether the tree of a file of so many bytes has such hashes below its root, and so many layers
+    /// to prove. What is not there is to be refused ([`super::Message::HashReject`]).
+    #[must_use]
+    pub fn fits(&self, file_bytes: u64) -> bool {
+        let leaves = file_bytes.div_ceil(u64::from(BLOCK_BYTES));
+        let leaves = leaves.checked_next_power_of_two().unwrap_or(0);
+        let height = leaves.checked_ilog2().unwrap_or(0);
+        let Some(above) = height.checked_sub(self.base_layer) else {
+            return false;
+        };
+        let end = u64::from(self.index) + u64::from(self.length);
+        end <= leaves >> self.base_layer && self.proof_layers < above
     }
 
     /// Most hashes that prove the others, when the tree is high enough for all the layers.

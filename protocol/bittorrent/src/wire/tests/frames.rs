@@ -258,6 +258,29 @@ fn hash_requests_are_bounded() {
     }
 }
 
+#[test]
+fn hash_requests_are_held_against_the_file() {
+    // Five leaves, in a tree for eight.
+    let file_bytes = 4 * 16_384 + 1;
+    for (asked, fits) in [
+        (request(0, 0, 8, 2), true),
+        (request(0, 0, 8, 3), false),
+        (request(0, 6, 2, 0), true),
+        (request(0, 8, 2, 0), false),
+        (request(0, 0, 16, 0), false),
+        (request(2, 0, 2, 0), true),
+        (request(2, 0, 2, 1), false),
+        (request(3, 0, 1, 0), false),
+        (request(31, 0, 1, 0), false),
+        (request(u32::MAX, u32::MAX, u32::MAX, u32::MAX), false),
+    ] {
+        assert_eq!(asked.fits(file_bytes), fits, "{asked:?}");
+    }
+    // The one leaf is the root; without any bytes there is none.
+    assert!(!request(0, 0, 1, 0).fits(16_384) && !request(0, 0, 1, 0).fits(0));
+    assert!(request(0, 0, 2, 0).fits(16_385) && request(31, 0, 2, 0).fits(u64::MAX));
+}
+
 /// BEP 52 leaves out the layers that follow from the hashes themselves: all but the last of them.
 #[test]
 fn hashes_are_as_many_as_were_asked_for() {
