@@ -4,6 +4,7 @@
 //! in `fuzz/`, which needs a nightly toolchain, and the test that replays `fuzz/corpus` on any. A
 //! target panics when a property does not hold; on input that is merely wrong it returns.
 
+mod bittorrent_wire;
 mod journal;
 mod link;
 mod manifest;
@@ -16,6 +17,7 @@ mod torrent;
 mod wire_bulk;
 mod wire_control;
 
+pub use bittorrent_wire::bittorrent_wire;
 pub use journal::journal;
 pub use link::link;
 pub use manifest::manifest;
@@ -37,7 +39,12 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
+    Target {
+        name: "bittorrent_wire",
+        run: bittorrent_wire,
+        seeds: bittorrent_wire::seeds,
+    },
     Target {
         name: "journal",
         run: journal,
