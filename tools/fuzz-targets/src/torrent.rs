@@ -49,7 +49,7 @@ pub fn magnet(data: &[u8]) {
     }
 }
 
-/// A torrent of files that are all zeros and no longer than a piece: its root is the hash of zeros.
+/// A torrent of files that are no longer than a piece, with any root: a reader can't check those.
 fn small(version: Version, paths: &[&str], sizes: &[u64]) -> Option<Metainfo> {
     let files = paths.iter().zip(sizes).map(|(path, size)| {
         Some(NewFile {

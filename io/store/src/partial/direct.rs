@@ -1,9 +1,8 @@
 //! Large writes go to the disk past the page cache.
 //!
 //! The system copies what it caches, finds pages for it, and writes it to the disk on cores that a
-//! fast download needs itself: on the machine of `docs/benchmarks.md` a GiB costs it more time than
-//! receiving, decrypting and verifying it. What comes slowly is written in small portions, and stays
-//! in the cache, where others who ask for it find it.
+//! fast download needs itself: a third of the receiver's time in a profile (ADR 0015). What comes
+//! slowly is written in small portions, and stays in the cache, where others who ask for it find it.
 
 use std::collections::HashSet;
 use std::fs::File;
