@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use potluck_net::{DialError, NetHandle, PeerInfo};
+use potluck_net::{DhtMode, DialError, NetHandle, PeerInfo};
 use tokio::task::JoinSet;
 
 use crate::support::{Node, config, node, within};
@@ -63,14 +63,17 @@ async fn dial_backs_leave_the_owners_places_free() {
     let server = Node::start(limited).await;
     let mut dialers = Vec::new();
     for seed in 0..36 {
-        dialers.push(node(seed).await);
+        let mut client = config(seed);
+        // Clients of the DHT do not hear of each other, so that they all ask the same node.
+        client.dht_server = DhtMode::Client;
+        dialers.push(Node::start(client).await);
     }
     let dialing = async {
         for dialer in &dialers {
             dialer.dials(&server).await;
         }
     };
-    // Dial-backs begin with the first dialers, and each is there for a moment only.
+    // Each dial-back is there for a moment only, but there are many.
     let dialed_back = until(&server, |peers| {
         peers.iter().any(|info| info.addresses.len() > 1)
     });
