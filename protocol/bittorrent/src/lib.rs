@@ -2,8 +2,8 @@
 //!
 //! [`Metainfo`] is a `.torrent` file of version 1, 2 or both (a *hybrid*): read, checked and written.
 //! [`Info`] is the part of it that names the content, which peers also send alone. [`Builder`] makes a
-//! new one from hashes that [`potluck_content::foreign`] and [`PieceHasher`] compute. [`Magnet`] is a
-//! magnet link. [`wire`] has the messages of peers. Everything is hostile until checked, and everything
+//! new one from the hashes of its pieces: a [`Layout`] says which bytes those are, a [`PieceDigester`]
+//! hashes them. [`Magnet`] is a magnet link. [`wire`] has the messages of peers. Everything is hostile until checked, and everything
 //! here is pure: no files, sockets or clocks.
 //!
 //! Sources: BEP 3 (version 1), 5 (nodes), 9 and 53 (magnet links), 12 (tiers of trackers), 19 (web
@@ -22,7 +22,8 @@ pub use magnet::{
     MAX_MAGNET_BYTES, MAX_MAGNET_LIST, Magnet, MagnetError, PeerAddress, PeerAddressError,
 };
 pub use metainfo::{
-    BuildError, Builder, FileEntry, FileKind, Info, MAX_FILE_BYTES, MAX_FILES, MAX_INFO_BYTES,
-    MAX_METAINFO_BYTES, MAX_PATHS_BYTES, MAX_PIECE_BYTES, MAX_PIECES, MAX_URL_BYTES, MAX_URLS,
-    Metainfo, MetainfoError, NewFile, Part, PieceHasher, Version,
+    BuildError, Builder, FileEntry, FileKind, Info, Layout, MAX_FILE_BYTES, MAX_FILES,
+    MAX_INFO_BYTES, MAX_METAINFO_BYTES, MAX_PATHS_BYTES, MAX_PIECE_BYTES, MAX_PIECES,
+    MAX_URL_BYTES, MAX_URLS, Metainfo, MetainfoError, NewFile, PieceDigest, PieceDigester, Span,
+    Version,
 };

@@ -6,6 +6,7 @@ mod error;
 mod hasher;
 mod info;
 mod layers;
+mod layout;
 mod name;
 mod outer;
 mod symlink;
@@ -20,9 +21,10 @@ use potluck_content::EntryPath;
 use crate::InfoHashes;
 use crate::bencode::Limits;
 
-pub use build::{Builder, NewFile, Part, Version};
+pub use build::{Builder, NewFile, Version};
 pub use error::{BuildError, MetainfoError};
-pub use hasher::PieceHasher;
+pub use hasher::{PieceDigest, PieceDigester};
+pub use layout::{Layout, Span};
 
 /// Most bytes of a torrent file.
 pub const MAX_METAINFO_BYTES: usize = 64 * 1024 * 1024;
@@ -125,6 +127,27 @@ impl Metainfo {
         layers::check(&self.info, &root, &layer)?;
         self.layers.insert(root, layer);
         Ok(())
+    }
+
+    /// Whether a piece is what the torrent says. Version 2 decides where it was hashed and its hash is
+    /// known, else version 1; without either it is not. `layout` is that of the torrent.
+    #[must_use]
+    pub fn is_piece(&self, layout: &Layout, piece: u32, found: &PieceDigest) -> bool {
+        if let (Some(found), Some(expected)) = (found.v2, self.v2_piece(layout, piece)) {
+            return found == expected;
+        }
+        found.v1.is_some() && found.v1 == self.info.v1_piece(piece)
+    }
+
+    /// The root of a piece in version 2: that of its file, or one of its layer.
+    fn v2_piece(&self, layout: &Layout, piece: u32) -> Option<[u8; 32]> {
+        let (file, size, at) = layout.owner(piece.into())?;
+        let root = self.info.files.get(file)?.root?;
+        if size <= self.info.piece_bytes {
+            return Some(root);
+        }
+        let layer = self.layers.get(&root)?;
+        layer.get(usize::try_from(at).ok()?).copied()
     }
 
     /// The roots of files whose piece layers are not known yet. None in a torrent without version 2.

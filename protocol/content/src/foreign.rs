@@ -13,6 +13,7 @@ mod run;
 mod unixfs;
 
 pub use assemble::{Assembler, ForeignAddresses, RunOrder};
+pub use merkle::PieceTree;
 pub use run::{RunDigester, RunDigests};
 
 use crate::GROUP_BYTES;

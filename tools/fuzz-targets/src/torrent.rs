@@ -1,6 +1,6 @@
 //! Torrent files, info dictionaries and magnet links, from anyone.
 
-use potluck_bittorrent::{Builder, Info, Magnet, Metainfo, NewFile, PieceHasher, Version};
+use potluck_bittorrent::{Builder, Info, Magnet, Metainfo, NewFile, PieceDigester, Version};
 use potluck_content::EntryPath;
 
 use crate::seeds::seed;
@@ -29,6 +29,16 @@ pub fn torrent(data: &[u8]) {
             padding || paths.insert(&file.path),
             "{file:?} is there twice"
         );
+    }
+    let layout = info.layout();
+    for piece in 0..layout.pieces().min(1000) {
+        for span in layout.spans(piece) {
+            let size = span
+                .file
+                .and_then(|at| info.files().get(at))
+                .map(|file| file.size);
+            assert!(span.bytes > 0 && size.is_none_or(|size| span.offset + span.bytes <= size));
+        }
     }
     let last = info.pieces().checked_sub(1);
     assert_eq!(info.v1_piece(info.pieces()), None);
@@ -66,14 +76,15 @@ fn small(version: Version, paths: &[&str], sizes: &[u64]) -> Option<Metainfo> {
         _ => Builder::folder("shelf", files, PIECE, version),
     };
     let builder = builder.ok()?;
-    let mut hasher = PieceHasher::new(PIECE);
-    for part in builder.parts() {
-        match part {
-            potluck_bittorrent::Part::File(file) => hasher.push_padding(file.size),
-            potluck_bittorrent::Part::Padding(bytes) => hasher.push_padding(bytes),
-        }
+    // All bytes are zeros.
+    let layout = builder.layout();
+    let mut digester = PieceDigester::new(true, false);
+    let mut pieces = Vec::new();
+    for piece in 0..layout.pieces() {
+        digester.push_padding(layout.spans(piece).map(|span| span.bytes).sum());
+        pieces.extend(digester.finish(0, PIECE).v1);
     }
-    builder.finish(&hasher.finish()).ok()
+    builder.finish(&pieces).ok()
 }
 
 /// One of each version, as a file and as a folder.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use potluck_content::EntryPath;
+use potluck_content::foreign::layer_root;
 
 use super::name::element;
-use super::{BuildError, Info, Metainfo, layers};
+use super::{BuildError, Info, Layout, Metainfo, PieceDigest, layers};
 use crate::bencode::Value;
 
 /// In which version a torrent describes its content.
@@ -23,7 +24,8 @@ pub enum Version {
     Hybrid,
 }
 
-/// A file of a torrent that is being made, with its hashes from [`potluck_content::foreign`].
+/// A file of a torrent that is being made. Its hashes come from [`potluck_content::foreign`], or with
+/// the pieces for [`Builder::finish_with`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewFile {
     /// Where it goes, below the name of the torrent.
@@ -40,9 +42,9 @@ pub struct NewFile {
 
 /// What stands in the pieces of a torrent of version 1, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part<'a> {
+enum Part {
     /// All bytes of a file.
-    File(&'a NewFile),
+    File(usize),
     /// That many zeros.
     Padding(u64),
 }
@@ -144,27 +146,73 @@ impl Builder {
         &self.files
     }
 
-    /// What to hash for version 1, with a [`PieceHasher`](super::PieceHasher).
-    #[must_use]
-    pub fn parts(&self) -> Vec<Part<'_>> {
+    /// What stands in the pieces. In version 2 alone the padding is nowhere but here.
+    fn parts(&self) -> Vec<Part> {
         let is_aligned = self.version != (Version::V1 { aligned: false });
         let mut parts = Vec::with_capacity(self.files.len());
         // Bytes of the piece that is not full: of one file, as each starts a piece.
         let mut over = 0;
-        for file in &self.files {
+        for (index, file) in self.files.iter().enumerate() {
             if is_aligned && file.size > 0 {
                 if over > 0 {
                     parts.push(Part::Padding(self.piece_bytes - over));
                 }
                 over = file.size.checked_rem(self.piece_bytes).unwrap_or(0);
             }
-            parts.push(Part::File(file));
+            parts.push(Part::File(index));
         }
         parts
     }
 
-    /// The torrent, with the SHA-1 hashes of its pieces, which version 2 alone doesn't need. It has no
-    /// trackers yet: these are fields of what comes out.
+    /// Where the [files](Self::files) lie in the pieces that are to be hashed.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        let part = |part: Part| match part {
+            Part::File(index) => {
+                let size = self.files.get(index).map_or(0, |file| file.size);
+                (Some(index), size)
+            }
+            Part::Padding(bytes) => (None, bytes),
+        };
+        Layout::of_parts(self.parts().into_iter().map(part), self.piece_bytes)
+    }
+
+    /// Which hashes of each piece are needed: of version 1, of version 2.
+    #[must_use]
+    pub fn needs(&self) -> (bool, bool) {
+        let v1_only = matches!(self.version, Version::V1 { .. });
+        (self.version != Version::V2, !v1_only)
+    }
+
+    /// The torrent, with the hashes of all pieces of [`Self::layout`] in order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::finish`], and when hashes are missing.
+    pub fn finish_with(mut self, pieces: &[PieceDigest]) -> Result<Metainfo, BuildError> {
+        let layout = self.layout();
+        let mut layers = vec![Vec::new(); self.files.len()];
+        for (piece, digest) in (0..).zip(pieces) {
+            let owner = layout.owner(piece).map(|(file, _, _)| file);
+            if let (Some(root), Some(layer)) = (digest.v2, owner.and_then(|at| layers.get_mut(at)))
+            {
+                layer.push(root);
+            }
+        }
+        for (file, layer) in self.files.iter_mut().zip(layers) {
+            if file.size > self.piece_bytes {
+                file.root = layer_root(&layer, self.piece_bytes);
+                file.layer = layer;
+            } else {
+                file.root = layer.first().copied();
+            }
+        }
+        let v1: Vec<[u8; 20]> = pieces.iter().filter_map(|piece| piece.v1).collect();
+        self.finish(&v1)
+    }
+
+    /// The torrent of files whose hashes of version 2 are known, with the SHA-1 hashes of its pieces,
+    /// which version 2 alone doesn't need. It has no trackers yet: these are fields of what comes out.
     ///
     /// # Errors
     ///
@@ -203,19 +251,21 @@ impl Builder {
 
     /// The files of version 1.
     fn list(&self) -> Value {
-        let part = |part: Part<'_>| match part {
-            Part::File(file) => Value::dict([
-                ("attr", attr(file)),
-                ("length", Some(Value::size(file.size))),
-                ("path", Some(path(file.path.as_str()))),
-            ]),
-            Part::Padding(bytes) => Value::dict([
+        let part = |part: Part| match part {
+            Part::File(index) => self.files.get(index).map(|file| {
+                Value::dict([
+                    ("attr", attr(file)),
+                    ("length", Some(Value::size(file.size))),
+                    ("path", Some(path(file.path.as_str()))),
+                ])
+            }),
+            Part::Padding(bytes) => Some(Value::dict([
                 ("attr", Some(Value::text("p"))),
                 ("length", Some(Value::size(bytes))),
                 ("path", Some(path(&format!(".pad/{bytes}")))),
-            ]),
+            ])),
         };
-        Value::List(self.parts().into_iter().map(part).collect())
+        Value::List(self.parts().into_iter().filter_map(part).collect())
     }
 
     /// The files of version 2.

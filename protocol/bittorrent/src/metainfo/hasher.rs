@@ -1,68 +1,68 @@
-//! The hashes of the pieces of a torrent, where these span files.
+//! The hashes of one piece of a torrent.
 
+use potluck_content::foreign::PieceTree;
 use sha1::{Digest as _, Sha1};
 
-/// Takes the bytes of a torrent of version 1 in order, cut anywhere, and hashes its pieces (BEP 3).
-///
-/// For one file alone, [`potluck_content::foreign`] gives the same hashes beside those of version 2.
-#[derive(Clone, Debug)]
-pub struct PieceHasher {
-    piece_bytes: u64,
-    /// Bytes of the piece that is not full.
-    filled: u64,
-    piece: Sha1,
-    hashes: Vec<[u8; 20]>,
+/// What came of one piece: only the hashes that were asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PieceDigest {
+    /// Its SHA-1 hash, padding included (BEP 3).
+    pub v1: Option<[u8; 20]>,
+    /// The root of its SHA-256 tree, without padding (BEP 52). None for a piece without bytes.
+    pub v2: Option<[u8; 32]>,
 }
 
-impl PieceHasher {
-    /// Nothing is here yet. A piece has at least one byte.
+/// Takes the bytes of one piece after the other, cut anywhere, and hashes them in one or both ways.
+#[derive(Clone, Debug)]
+pub struct PieceDigester {
+    v1: Option<Sha1>,
+    v2: Option<PieceTree>,
+}
+
+impl PieceDigester {
+    /// For version 1, version 2 or both.
     #[must_use]
-    pub fn new(piece_bytes: u64) -> Self {
+    pub fn new(v1: bool, v2: bool) -> Self {
         Self {
-            piece_bytes: piece_bytes.max(1),
-            filled: 0,
-            piece: Sha1::new(),
-            hashes: Vec::new(),
+            v1: v1.then(Sha1::new),
+            v2: v2.then(PieceTree::new),
         }
     }
 
-    /// Takes the bytes that come next.
-    pub fn push(&mut self, mut data: &[u8]) {
-        while !data.is_empty() {
-            let room = self.piece_bytes - self.filled;
-            let take = usize::try_from(room).map_or(data.len(), |room| room.min(data.len()));
-            let (part, rest) = data.split_at(take);
-            self.piece.update(part);
-            self.filled += part.len() as u64;
-            if self.filled == self.piece_bytes {
-                self.close();
-            }
-            data = rest;
+    /// Takes bytes of a file.
+    pub fn push(&mut self, data: &[u8]) {
+        if let Some(hasher) = &mut self.v1 {
+            hasher.update(data);
+        }
+        if let Some(tree) = &mut self.v2 {
+            tree.push(data);
         }
     }
 
-    /// Takes padding: that many zeros. Padding is shorter than a piece, so this is quick.
+    /// Takes padding: that many zeros, which version 2 knows nothing of.
     pub fn push_padding(&mut self, bytes: u64) {
         const ZEROS: [u8; 4096] = [0; 4096];
+        let Some(hasher) = &mut self.v1 else { return };
         let mut left = bytes;
         while left > 0 {
             let part = usize::try_from(left).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
-            self.push(&ZEROS[..part]);
+            hasher.update(&ZEROS[..part]);
             left -= part as u64;
         }
     }
 
-    fn close(&mut self) {
-        self.hashes.push(self.piece.finalize_reset().into());
-        self.filled = 0;
-    }
-
-    /// The hashes of all pieces, the last of which may be shorter.
-    #[must_use]
-    pub fn finish(mut self) -> Vec<[u8; 20]> {
-        if self.filled > 0 {
-            self.close();
+    /// The hashes of the piece, and room for the next one. `file_bytes` is the size of the file that
+    /// the piece is of, in version 2.
+    pub fn finish(&mut self, file_bytes: u64, piece_bytes: u64) -> PieceDigest {
+        PieceDigest {
+            v1: self
+                .v1
+                .as_mut()
+                .map(|hasher| hasher.finalize_reset().into()),
+            v2: self
+                .v2
+                .as_mut()
+                .and_then(|tree| tree.finish(file_bytes, piece_bytes)),
         }
-        self.hashes
     }
 }

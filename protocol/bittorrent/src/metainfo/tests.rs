@@ -1,6 +1,7 @@
 //! Torrents of all kinds. Whether one is taken and what comes of it is what libtorrent 2.1.1 said of
 //! the same bytes, where a case does not say otherwise.
 
+mod layout;
 mod outer;
 mod round;
 mod v1;
@@ -108,14 +109,32 @@ fn new_file(path: &str, data: &[u8], piece_bytes: u64) -> NewFile {
     }
 }
 
+/// The hashes of all pieces of files whose bytes are those of [`sample`].
+fn digests(layout: &Layout, sizes: &[u64], v1: bool, v2: bool) -> Vec<PieceDigest> {
+    let mut digester = PieceDigester::new(v1, v2);
+    let piece = |piece| {
+        for span in layout.spans(piece) {
+            let Some(file) = span.file else {
+                digester.push_padding(span.bytes);
+                continue;
+            };
+            let data = sample(usize::try_from(sizes[file]).unwrap());
+            let start = usize::try_from(span.offset).unwrap();
+            digester.push(&data[start..start + usize::try_from(span.bytes).unwrap()]);
+        }
+        let size = layout.owner(piece).map_or(0, |(_, size, _)| size);
+        digester.finish(size, layout.piece_bytes())
+    };
+    (0..layout.pieces()).map(piece).collect()
+}
+
+fn sizes(builder: &Builder) -> Vec<u64> {
+    builder.files().iter().map(|file| file.size).collect()
+}
+
 /// Finishes a torrent of files whose bytes are those of [`sample`].
 fn finish(builder: Builder) -> Metainfo {
-    let mut hasher = PieceHasher::new(builder.piece_bytes());
-    for part in builder.parts() {
-        match part {
-            Part::File(file) => hasher.push(&sample(usize::try_from(file.size).unwrap())),
-            Part::Padding(bytes) => hasher.push_padding(bytes),
-        }
-    }
-    builder.finish(&hasher.finish()).unwrap()
+    let pieces = digests(&builder.layout(), &sizes(&builder), true, false);
+    let v1: Vec<[u8; 20]> = pieces.iter().filter_map(|piece| piece.v1).collect();
+    builder.finish(&v1).unwrap()
 }

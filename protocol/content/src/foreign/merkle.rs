@@ -2,8 +2,14 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::GROUP_BYTES;
+
 /// A SHA-256 hash.
 pub(super) type Sha = [u8; 32];
+
+/// Bytes of a block, which are those of a group.
+#[expect(clippy::cast_possible_truncation, reason = "16 KiB fit any usize")]
+const GROUP_LEN: usize = GROUP_BYTES as usize;
 
 /// What stands for a block past the end of a file.
 const NO_BLOCK: Sha = [0; 32];
@@ -39,12 +45,12 @@ fn root(nodes: &mut Vec<Sha>, width: usize, mut filler: Sha) -> Sha {
 }
 
 /// The root over the blocks of one piece.
-pub(super) fn piece_root(blocks: &mut Vec<Sha>, piece_leaves: usize) -> Sha {
+fn piece_root(blocks: &mut Vec<Sha>, piece_leaves: usize) -> Sha {
     root(blocks, piece_leaves, NO_BLOCK)
 }
 
 /// The root over the blocks of a file that is no longer than a piece.
-pub(super) fn small_root(blocks: &mut Vec<Sha>) -> Sha {
+fn small_root(blocks: &mut Vec<Sha>) -> Sha {
     let width = blocks.len().next_power_of_two();
     root(blocks, width, NO_BLOCK)
 }
@@ -59,4 +65,60 @@ pub(super) fn file_root(pieces: &[Sha], piece_leaves: usize) -> Sha {
     }
     let width = pieces.len().next_power_of_two();
     root(&mut pieces.to_vec(), width, filler)
+}
+
+/// Takes the bytes of one piece of a file in order, cut anywhere, and gives the root of its tree.
+#[derive(Clone, Debug, Default)]
+pub struct PieceTree {
+    block: Sha256,
+    /// Bytes of the block that is not full.
+    filled: usize,
+    blocks: Vec<Sha>,
+}
+
+impl PieceTree {
+    /// Nothing is here yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the bytes that come next.
+    pub fn push(&mut self, mut data: &[u8]) {
+        while !data.is_empty() {
+            let room = GROUP_LEN - self.filled;
+            let (part, rest) = data.split_at(room.min(data.len()));
+            self.block.update(part);
+            self.filled += part.len();
+            if self.filled == GROUP_LEN {
+                self.close();
+            }
+            data = rest;
+        }
+    }
+
+    fn close(&mut self) {
+        self.blocks.push(self.block.finalize_reset().into());
+        self.filled = 0;
+    }
+
+    /// The root of the piece, once all its bytes were pushed, and room for the next one. In a file
+    /// that is no longer than a piece of `piece_bytes` (a power of two of at least 16 KiB) it is the
+    /// root of the file. `None` when nothing was pushed.
+    pub fn finish(&mut self, file_bytes: u64, piece_bytes: u64) -> Option<[u8; 32]> {
+        if self.filled > 0 {
+            self.close();
+        }
+        if self.blocks.is_empty() {
+            return None;
+        }
+        let root = if file_bytes <= piece_bytes {
+            small_root(&mut self.blocks)
+        } else {
+            let leaves = usize::try_from(piece_bytes / GROUP_BYTES).unwrap_or(usize::MAX);
+            piece_root(&mut self.blocks, leaves)
+        };
+        self.blocks.clear();
+        Some(root)
+    }
 }

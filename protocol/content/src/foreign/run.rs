@@ -3,7 +3,7 @@
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-use super::merkle::{Sha, piece_root, small_root};
+use super::merkle::{PieceTree, Sha};
 use super::{Cut, LEAF_BYTES};
 use crate::GROUP_BYTES;
 
@@ -26,9 +26,8 @@ pub struct RunDigester {
     cut: Cut,
     bytes: u64,
     piece: Sha1,
-    block: Sha256,
+    tree: PieceTree,
     leaf: Sha256,
-    blocks: Vec<Sha>,
     done: RunDigests,
 }
 
@@ -38,9 +37,8 @@ impl RunDigester {
             cut,
             bytes: 0,
             piece: Sha1::new(),
-            block: Sha256::new(),
+            tree: PieceTree::new(),
             leaf: Sha256::new(),
-            blocks: Vec::new(),
             done: RunDigests {
                 bytes: 0,
                 v1: Vec::new(),
@@ -57,7 +55,7 @@ impl RunDigester {
             let left = GROUP_BYTES - self.bytes % GROUP_BYTES;
             let take = usize::try_from(left).map_or(data.len(), |left| left.min(data.len()));
             let (part, rest) = data.split_at(take);
-            self.block.update(part);
+            self.tree.push(part);
             self.piece.update(part);
             self.leaf.update(part);
             self.bytes += part.len() as u64;
@@ -72,25 +70,12 @@ impl RunDigester {
             let over = self.bytes % unit;
             if end { over != 0 } else { over == 0 }
         };
-        let (block, piece, leaf) = (
-            is_due(GROUP_BYTES),
-            is_due(self.cut.piece_bytes),
-            is_due(LEAF_BYTES),
-        );
-        if block {
-            self.blocks.push(self.block.finalize_reset().into());
-        }
-        if piece {
+        if is_due(self.cut.piece_bytes) {
             self.done.v1.push(self.piece.finalize_reset().into());
-            let root = if self.cut.size <= self.cut.piece_bytes {
-                small_root(&mut self.blocks)
-            } else {
-                piece_root(&mut self.blocks, self.cut.piece_leaves())
-            };
-            self.done.v2.push(root);
-            self.blocks.clear();
+            let root = self.tree.finish(self.cut.size, self.cut.piece_bytes);
+            self.done.v2.extend(root);
         }
-        if leaf {
+        if is_due(LEAF_BYTES) {
             self.done.leaves.push(self.leaf.finalize_reset().into());
         }
     }
