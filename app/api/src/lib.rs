@@ -24,7 +24,9 @@ pub use share::{
     Origin, PinRequest, Problem, RemoveRequest, RemoveResponse, RootList, RootSummary, ShareEvent,
     ShareRequest, VerifyEvent, VerifyRequest,
 };
-pub use torrent::{TorrentFile, TorrentReport};
+pub use torrent::{
+    FileState, FileVerdict, LeftOut, TorrentCheck, TorrentFile, TorrentMade, TorrentReport,
+};
 
 /// Version of the HTTP API, part of every path: `/api/v1/…`.
 pub const API_VERSION: &str = "v1";

@@ -47,3 +47,90 @@ pub struct TorrentFile {
     /// Where it leads, if it is a symbolic link that can be made.
     pub link: Option<String>,
 }
+
+/// A torrent that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TorrentMade {
+    /// The torrent file.
+    pub file: String,
+    /// What is not in the torrent, the first thousand.
+    pub left_out: Vec<LeftOut>,
+    /// How much is not in the torrent.
+    pub left_out_count: u64,
+    /// What it says.
+    #[serde(flatten)]
+    pub torrent: TorrentReport,
+}
+
+/// Something on disk that a torrent can't describe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Where it is.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Files on disk, held against a torrent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TorrentCheck {
+    /// Name of the torrent.
+    pub name: String,
+    /// The file or folder that was read.
+    pub place: String,
+    /// All of it is there and good.
+    pub complete: bool,
+    /// Number of pieces.
+    pub pieces: u64,
+    /// Pieces that are what the torrent says.
+    pub good_pieces: u64,
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// Bytes in good pieces.
+    pub good_bytes: u64,
+    /// The files in the order of the torrent.
+    pub files: Vec<FileVerdict>,
+}
+
+/// A file on disk, held against a torrent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileVerdict {
+    /// Its path in the torrent.
+    pub path: String,
+    /// Its bytes, as the torrent says.
+    pub bytes: u64,
+    /// Those in good pieces. A piece of two files that is bad counts for both.
+    pub good_bytes: u64,
+    /// How it is.
+    pub state: FileState,
+}
+
+/// How a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileState {
+    /// As the torrent says.
+    Good,
+    /// Bytes are wrong.
+    Damaged,
+    /// It is longer or shorter.
+    Size,
+    /// It is not there.
+    Missing,
+    /// It can't be looked at.
+    Unreadable,
+}
+
+impl FileState {
+    /// The word for people and scripts.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Damaged => "damaged",
+            Self::Size => "size",
+            Self::Missing => "missing",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}

@@ -1,8 +1,10 @@
 //! The command line: what there is and what it means.
 
 mod node;
+mod torrent;
 
 pub(crate) use node::NodeArgs;
+pub(crate) use torrent::{CheckTorrent, CreateTorrent, Torrent, TorrentAction, TorrentFormat};
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
@@ -96,7 +98,7 @@ pub(crate) enum Command {
     Id(Plain),
     /// Connect to a peer
     Connect(Connect),
-    /// Look into torrent files and magnet links
+    /// Make torrent files, look into them, hold files against them
     Torrent(Torrent),
     /// Show and change settings
     Config(Config),
@@ -248,24 +250,6 @@ pub(crate) struct Connect {
     pub(crate) address: String,
     #[command(flatten)]
     pub(crate) node: NodeArgs,
-}
-
-/// `torrent`
-#[derive(Debug, Args)]
-pub(crate) struct Torrent {
-    #[command(subcommand)]
-    pub(crate) action: TorrentAction,
-}
-
-/// What to do with a torrent.
-#[derive(Debug, Clone, Subcommand)]
-pub(crate) enum TorrentAction {
-    /// Print what a torrent says of itself: names, files, pieces, trackers, and its magnet link
-    Show {
-        /// A .torrent file, or a magnet link in quotes
-        #[arg(value_name = "FILE|MAGNET")]
-        torrent: String,
-    },
 }
 
 /// `config`

@@ -30,7 +30,8 @@ pub(crate) async fn run(app: &App, command: Command) -> Outcome {
         Command::Peers(_) => node::peers(app).await,
         Command::Id(_) => node::id(app).await,
         Command::Connect(args) => node::connect(app, args).await,
-        Command::Torrent(args) => torrent::run(app, &args.action),
+        // It reads files for as long as that takes, beside the tasks that watch for Ctrl-C.
+        Command::Torrent(args) => tokio::task::block_in_place(|| torrent::run(app, args.action)),
         Command::Config(args) => config::run(app, args.action).await,
         Command::Doctor(_) => doctor::run(app).await,
         Command::Demo(args) => Box::pin(crate::demo::run(app, &args)).await,

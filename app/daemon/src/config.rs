@@ -9,6 +9,8 @@ mod keys;
 mod read;
 mod value;
 
+pub(crate) use value::parse_size;
+
 use potluck_api::{ConfigReport, ErrorBody, ExitCode, Rate};
 use potluck_identity::PeerId;
 use std::path::{Path, PathBuf};

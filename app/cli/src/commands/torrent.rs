@@ -1,24 +1,173 @@
-//! `potluck torrent show`
+//! `potluck torrent`
 
-use crate::app::App;
-use crate::args::TorrentAction;
-use crate::failure::Outcome;
+use crate::app::{App, absolute};
+use crate::args::{CheckTorrent, CreateTorrent, TorrentAction, TorrentFormat};
+use crate::failure::{Failure, Outcome};
+use crate::ui::live::Live;
 use crate::ui::table::{table, text};
-use crate::ui::units::{clip, size};
-use potluck_api::TorrentReport;
+use crate::ui::units::{clip, count, percent, size};
+use crate::ui::{Mode, Pace, bar};
+use potluck_api::{ErrorBody, ExitCode, FileState, TorrentCheck, TorrentReport};
+use potluck_daemon::torrent::{Format, NewTorrent};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 /// Widest text of a stranger that is shown in one line.
 const WIDTH: usize = 200;
 
-/// Looks into a torrent file or a magnet link.
-pub(crate) fn run(app: &App, action: &TorrentAction) -> Outcome {
-    let TorrentAction::Show { torrent } = action;
+/// Bad files that are listed at most.
+const MAX_LISTED: usize = 50;
+
+/// Does what was asked of a torrent.
+pub(crate) fn run(app: &App, action: TorrentAction) -> Outcome {
+    match action {
+        TorrentAction::Show { torrent } => show(app, &torrent),
+        TorrentAction::Create(args) => create(app, args),
+        TorrentAction::Check(args) => check(app, &args),
+    }
+}
+
+fn show(app: &App, torrent: &str) -> Outcome {
     let report = potluck_daemon::torrent::describe(torrent)?;
     if app.output.json {
         return app.output.object(&report);
     }
     facts(app, &report)?;
     files(app, &report)
+}
+
+fn create(app: &App, args: CreateTorrent) -> Outcome {
+    let tier = |urls: &String| urls.split(',').map(|url| url.trim().to_owned()).collect();
+    let new = NewTorrent {
+        path: absolute(&args.path)?.components().collect(),
+        output: args.output.unwrap_or_else(|| PathBuf::from(".")),
+        force: args.force,
+        name: args.name,
+        format: match args.format {
+            TorrentFormat::Hybrid => Format::Hybrid,
+            TorrentFormat::V1 => Format::V1,
+            TorrentFormat::V2 => Format::V2,
+        },
+        piece_bytes: args.piece_size,
+        trackers: args.tracker.iter().map(tier).collect(),
+        web_seeds: args.web_seed,
+        private: args.private,
+        comment: args.comment,
+        no_date: args.no_date,
+    };
+    let mut view = ReadView::new(app, "hashing");
+    let made = potluck_daemon::torrent::make(&new, &mut |done, total| view.tick(done, total));
+    drop(view);
+    let made = made?;
+    if app.output.json {
+        return app.output.object(&made);
+    }
+    for left in made.left_out.iter().take(MAX_LISTED) {
+        let path = clip(&left.path, WIDTH);
+        app.output
+            .note(&format!("left out: {path} ({})", left.reason));
+    }
+    if made.left_out_count > 0 {
+        let what = count(made.left_out_count, "item");
+        app.output.note(&format!("{what} left out in all"));
+    }
+    facts(app, &made.torrent)?;
+    app.output.note(&format!("written to {}", made.file));
+    Ok(())
+}
+
+fn check(app: &App, args: &CheckTorrent) -> Outcome {
+    let mut view = ReadView::new(app, "checking");
+    let mut tick = |done, total| view.tick(done, total);
+    let found = potluck_daemon::torrent::check(&args.torrent, &args.place, &mut tick);
+    drop(view);
+    let found = found?;
+    if app.output.json {
+        app.output.object(&found)?;
+    } else {
+        verdict(app, &found)?;
+    }
+    if found.complete {
+        return Ok(());
+    }
+    let bad = found.pieces - found.good_pieces;
+    let message = match bad {
+        0 => "all pieces are good, but some files are not as long as they should be".to_owned(),
+        _ => format!("{} of {} pieces are missing or damaged", bad, found.pieces),
+    };
+    let hint = "fetch what is missing with a BitTorrent client; it keeps the good pieces";
+    Err(Failure::Error(ErrorBody::new(
+        ExitCode::Verification,
+        message,
+        hint,
+    )))
+}
+
+fn verdict(app: &App, found: &TorrentCheck) -> Outcome {
+    let bad = found.files.iter();
+    let mut bad = bad.filter(|file| file.state != FileState::Good).peekable();
+    if bad.peek().is_some() {
+        let mut rows = table(&["state", ">good", ">of", "file"]);
+        for file in bad.by_ref().take(MAX_LISTED) {
+            rows.add_row([
+                file.state.as_str().to_owned(),
+                size(file.good_bytes),
+                size(file.bytes),
+                clip(&file.path, WIDTH),
+            ]);
+        }
+        app.output.line(text(&rows))?;
+        let more = bad.count() as u64;
+        if more > 0 {
+            app.output
+                .line(format!("and {more} more; --json lists all"))?;
+        }
+    }
+    app.output.line(format!(
+        "{}: {} of {} pieces good, {} of {}",
+        clip(&found.name, WIDTH),
+        found.good_pieces,
+        found.pieces,
+        size(found.good_bytes),
+        size(found.bytes)
+    ))
+}
+
+/// What is shown while files are read.
+struct ReadView<'a> {
+    app: &'a App,
+    what: &'static str,
+    mode: Mode,
+    live: Option<Live>,
+    pace: Pace,
+}
+
+impl<'a> ReadView<'a> {
+    fn new(app: &'a App, what: &'static str) -> Self {
+        let mode = app.output.mode();
+        Self {
+            app,
+            what,
+            mode,
+            live: (mode == Mode::Live).then(Live::new),
+            pace: Pace::default(),
+        }
+    }
+
+    /// Shows how far it is; breaks after Ctrl-C.
+    fn tick(&mut self, done: u64, total: u64) -> ControlFlow<()> {
+        let text = format!("{} {}  {}", self.what, percent(done, total), size(total));
+        if let Some(live) = &mut self.live {
+            let bar = bar(self.app.output.paint(), done, total, 24);
+            live.show(vec![format!("{bar} {text}")]);
+        } else if self.mode == Mode::Lines && done < total && self.pace.due(self.what) {
+            self.app.output.note(&text);
+        }
+        if self.app.stop.is_cancelled() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 fn facts(app: &App, report: &TorrentReport) -> Outcome {

@@ -100,7 +100,8 @@ pub(super) fn size(value: &Value) -> Result<Option<u64>, Wrong> {
         .ok_or_else(|| Wrong::new(format!("is {}", quoted(&text)), format!("write {wanted}")))
 }
 
-fn parse_size(text: &str) -> Option<Option<u64>> {
+/// Bytes as people write them; `Some(None)` is `off`.
+pub(crate) fn parse_size(text: &str) -> Option<Option<u64>> {
     let lower = text.trim().to_ascii_lowercase();
     if matches!(lower.as_str(), "off" | "none" | "unlimited") {
         return Some(None);
