@@ -4,6 +4,8 @@
 //! in `fuzz/`, which needs a nightly toolchain, and the test that replays `fuzz/corpus` on any. A
 //! target panics when a property does not hold; on input that is merely wrong it returns.
 
+use std::path::PathBuf;
+
 mod bittorrent_wire;
 mod journal;
 mod link;
@@ -27,6 +29,15 @@ pub use stored_records::stored_records;
 pub use torrent::{magnet, torrent};
 pub use wire_bulk::wire_bulk;
 pub use wire_control::wire_control;
+
+/// Where the committed inputs are: in the workspace that cargo runs the caller from. That of the
+/// build may be another one, when clones share a cache.
+#[must_use]
+pub fn corpus_folder() -> PathBuf {
+    let built = || env!("CARGO_MANIFEST_DIR").into();
+    let crate_folder = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(built, PathBuf::from);
+    crate_folder.join("../../fuzz/corpus")
+}
 
 /// One target.
 pub struct Target {

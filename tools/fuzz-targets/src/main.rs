@@ -1,11 +1,9 @@
 //! Writes the real examples of every target into `fuzz/corpus`, for fuzzing to begin from.
 
-use std::path::Path;
-
-use potluck_fuzz_targets::TARGETS;
+use potluck_fuzz_targets::{TARGETS, corpus_folder};
 
 fn main() -> std::io::Result<()> {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    let corpus = corpus_folder();
     for target in &TARGETS {
         let folder = corpus.join(target.name);
         std::fs::create_dir_all(&folder)?;

@@ -1,13 +1,11 @@
 //! Replays the committed corpus through every target.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use potluck_fuzz_targets::TARGETS;
+use potluck_fuzz_targets::{TARGETS, corpus_folder};
 
 fn folder(target: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../fuzz/corpus")
-        .join(target)
+    corpus_folder().join(target)
 }
 
 /// A finding that was fixed stays fixed.

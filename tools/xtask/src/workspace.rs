@@ -14,14 +14,13 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Asks cargo about the workspace that this tool was built from.
+    /// Asks cargo about the workspace that it runs this tool from, or about that of the current
+    /// folder. Where the tool was built says nothing: clones that share a cache share the tool.
     pub(crate) fn load() -> Result<Self> {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let mut command = MetadataCommand::new();
         command.no_deps();
-        // The folder may have moved since the build; then the current folder decides.
-        if manifest.exists() {
-            command.manifest_path(manifest);
+        if let Some(folder) = std::env::var_os("CARGO_MANIFEST_DIR") {
+            command.manifest_path(Path::new(&folder).join("Cargo.toml"));
         }
         let metadata = command
             .exec()
