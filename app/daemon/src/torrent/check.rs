@@ -120,10 +120,11 @@ fn root(info: &Info, place: &Path) -> Result<PathBuf, ErrorBody> {
 
 fn file_path(info: &Info, root: &Path, below: &str) -> PathBuf {
     if info.is_single() {
-        root.to_owned()
-    } else {
-        root.join(below)
+        return root.to_owned();
     }
+    // The paths of a folder begin with its own name, and it may lie here under another.
+    let (_, below) = below.split_once('/').unwrap_or(("", below));
+    root.join(below)
 }
 
 fn told(torrent: &Metainfo, root: &Path, on_disk: &[OnDisk], tally: &Tally) -> TorrentCheck {

@@ -11,6 +11,7 @@ use potluck_api::{ErrorBody, TorrentMade};
 use potluck_bittorrent::{
     BuildError, Builder, MAX_PIECES, Metainfo, NewFile, PieceDigest, Version,
 };
+use potluck_content::EntryPath;
 use potluck_content::foreign::Cut;
 
 use super::pieces::{Job, ReadFailure, hash_all};
@@ -138,10 +139,10 @@ fn builder(new: &NewTorrent, walk: &Walk, name: &str) -> Result<Builder, ErrorBo
     let made = match files.pop_if(|_| walk.is_single) {
         Some(mut file) => {
             if new.name.is_some() {
-                file.path = potluck_content::EntryPath::new(name).map_err(|error| {
+                file.path = EntryPath::new(name).map_err(|error| {
                     errors::usage(
                         format!("{name:?} can't be its name: {error}"),
-                        "choose another",
+                        "choose another --name",
                     )
                 })?;
             }
@@ -149,7 +150,13 @@ fn builder(new: &NewTorrent, walk: &Walk, name: &str) -> Result<Builder, ErrorBo
         }
         None => Builder::folder(name, files, piece_bytes, version),
     };
-    let builder = made.map_err(|error| refused(&error))?.private(new.private);
+    let made = made.map_err(|error| match &error {
+        BuildError::Name { name: bad } if new.name.as_ref() == Some(bad) => {
+            errors::usage(error.to_string(), "choose another --name")
+        }
+        _ => refused(&error),
+    });
+    let builder = made?.private(new.private);
     let pieces = builder.layout().pieces();
     if pieces > u64::from(MAX_PIECES) {
         return Err(errors::usage(
