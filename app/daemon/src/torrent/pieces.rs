@@ -55,7 +55,7 @@ pub(super) fn hash_all(
         bytes: AtomicU64::new(0),
         stop: AtomicBool::new(false),
     };
-    let total = job.layout.total_bytes();
+    let total = job.layout.file_bytes();
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let pieces = usize::try_from(job.layout.pieces()).unwrap_or(usize::MAX);
     let threads = processors.min(MAX_THREADS).min(pieces.max(1));
@@ -129,7 +129,6 @@ impl Reader<'_> {
         for span in self.job.layout.spans(piece) {
             let Some(file) = span.file else {
                 self.digester.push_padding(span.bytes);
-                done.fetch_add(span.bytes, Ordering::Relaxed);
                 continue;
             };
             if let Err(error) = self.span(file, span, done, stop) {

@@ -68,6 +68,13 @@ impl Layout {
         self.total_bytes
     }
 
+    /// Bytes of all files, without padding.
+    #[must_use]
+    pub fn file_bytes(&self) -> u64 {
+        let files = self.files.iter().filter(|file| file.index.is_some());
+        files.map(|file| file.size).sum()
+    }
+
     /// Number of pieces.
     #[must_use]
     pub fn pieces(&self) -> u64 {
