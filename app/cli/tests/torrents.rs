@@ -1,5 +1,7 @@
 //! Torrent files are made of real files and held against them.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod support;
 
 use std::fs;

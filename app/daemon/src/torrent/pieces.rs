@@ -61,7 +61,7 @@ pub(super) fn hash_all(
     let threads = processors.min(MAX_THREADS).min(pieces.max(1));
     thread::scope(|scope| {
         // Nothing is ever sent: that all senders are gone says that all threads are done.
-        let (running, done) = mpsc::channel::<()>();
+        let (running, done) = mpsc::sync_channel::<()>(0);
         for _ in 0..threads {
             let (running, work) = (running.clone(), &work);
             scope.spawn(move || {
