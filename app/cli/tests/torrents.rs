@@ -168,6 +168,23 @@ fn what_is_damaged_is_told() {
 }
 
 #[test]
+fn without_piece_layers_version_1_decides_or_nothing_does() {
+    let scratch = Scratch::new("torrents_layerless");
+    samples(&scratch);
+    for (format, code) in [("hybrid", 0), ("v2", 1)] {
+        create(&scratch, "shelf", format, "t.torrent", &["--force"]);
+        let mut bytes = fs::read(scratch.path("t.torrent")).unwrap();
+        let key = b"12:piece layersd";
+        let at = bytes.windows(key.len()).position(|window| window == key);
+        bytes.truncate(at.unwrap() + key.len());
+        bytes.extend(b"ee");
+        fs::write(scratch.path("t.torrent"), bytes).unwrap();
+        let found = check(&scratch, "t.torrent", &scratch.path("shelf"), code);
+        assert_eq!(found["complete"] == true, code == 0, "{format} {found}");
+    }
+}
+
+#[test]
 fn a_torrent_says_what_was_asked_for() {
     let scratch = Scratch::new("torrents_says");
     samples(&scratch);

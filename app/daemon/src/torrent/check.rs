@@ -29,8 +29,7 @@ pub fn check(torrent: &Path, place: &Path, tick: &mut Tick<'_>) -> Result<Torren
         .map(|file| OnDisk::look(file_path(info, &root, file.path.as_str()), file.size))
         .collect();
     let paths: Vec<Option<PathBuf>> = on_disk.iter().map(|file| file.path.clone()).collect();
-    // The hashes of version 2 are the stronger ones, but a torrent can come without some of them.
-    let v2 = info.hashes().v2.is_some() && torrent.missing_layers().next().is_none();
+    let v2 = is_v2(&torrent)?;
     let job = Job {
         layout: &layout,
         paths: &paths,
@@ -97,6 +96,20 @@ impl OnDisk {
         };
         Self { path, problem }
     }
+}
+
+/// Whether to go by the hashes of version 2: they are the stronger ones, but a torrent can come without
+/// some of them.
+fn is_v2(torrent: &Metainfo) -> Result<bool, ErrorBody> {
+    let hashes = torrent.info().hashes();
+    let is_known = torrent.missing_layers().next().is_none();
+    if hashes.v1.is_none() && !is_known {
+        return Err(errors::failed(
+            "the torrent lacks the hashes of its pieces (piece layers)",
+            "get the torrent file again; one that was made from a magnet link alone can lack them",
+        ));
+    }
+    Ok(hashes.v2.is_some() && is_known)
 }
 
 /// Where the torrent lies.
