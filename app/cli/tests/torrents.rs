@@ -264,6 +264,7 @@ fn what_cannot_be_made_is_refused_in_a_line() {
     make(&["--tracker", "example"], "shelf", 2);
     make(&["--tracker", "http://"], "shelf", 2);
     make(&["--web-seed", "ftp://example/x"], "shelf", 2);
+    make(&["--web-seed", "udp://example:1/"], "shelf", 2);
     make(&["--name", "a/b"], "film.bin", 2);
     make(&["--name", ".."], "shelf", 2);
     make(&["--format", "v3"], "shelf", 2);
@@ -281,6 +282,47 @@ fn what_cannot_be_made_is_refused_in_a_line() {
     run.arg(scratch.path("film.bin"))
         .arg(scratch.path("shelf"))
         .fails(1);
+}
+
+#[test]
+fn what_it_is_made_of_is_never_replaced() {
+    let scratch = Scratch::new("torrents_sources");
+    samples(&scratch);
+    for (what, output) in [("film.bin", "film.bin"), ("shelf", "shelf/d.txt")] {
+        let before = fs::read(scratch.path(output)).unwrap();
+        let run = scratch.run("data", ["torrent", "create", "--force", "-o"]);
+        run.arg(scratch.path(output))
+            .arg(scratch.path(what))
+            .fails(2);
+        assert_eq!(fs::read(scratch.path(output)).unwrap(), before);
+    }
+}
+
+#[test]
+fn odd_folders_are_found_again() {
+    let scratch = Scratch::new("torrents_odd");
+    // A folder with another of its own name in it, and names that some systems can't tell apart.
+    fs::create_dir_all(scratch.path("shelf/shelf")).unwrap();
+    for path in [
+        "shelf/a",
+        "shelf/shelf/b",
+        "shelf/README",
+        "shelf/Readme",
+        "shelf/SHELF",
+    ] {
+        fs::write(scratch.path(path), sample(40_000)).unwrap();
+    }
+    let made = create(&scratch, "shelf", "hybrid", "t.torrent", &[]);
+    assert_eq!(made["left_out_count"], 2, "{made}");
+    for place in ["", "shelf"] {
+        let found = check(&scratch, "t.torrent", &scratch.path(place), 0);
+        assert_eq!(found["complete"], true, "{found}");
+    }
+    // A file where the torrent has a folder.
+    fs::remove_dir_all(scratch.path("shelf/shelf")).unwrap();
+    fs::write(scratch.path("shelf/shelf"), "").unwrap();
+    let found = check(&scratch, "t.torrent", &scratch.path("shelf"), 4);
+    assert_eq!(*state(&found, "shelf/b"), "missing");
 }
 
 #[test]

@@ -92,7 +92,8 @@ fn check(app: &App, args: &CheckTorrent) -> Outcome {
     }
     let bad = found.pieces - found.good_pieces;
     let message = match bad {
-        0 => "all pieces are good, but some files are not as long as they should be".to_owned(),
+        0 => "all pieces are good, but some files are missing or not as long as they should be"
+            .to_owned(),
         _ => format!("{} of {} pieces are missing or damaged", bad, found.pieces),
     };
     let hint = "fetch what is missing with a BitTorrent client; it keeps the good pieces";

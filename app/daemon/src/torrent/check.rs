@@ -1,6 +1,8 @@
 //! Holding files on disk against a torrent.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -39,13 +41,17 @@ pub fn check(torrent: &Path, place: &Path, tick: &mut Tick<'_>) -> Result<Torren
     let tally = Mutex::new(Tally {
         good_pieces: 0,
         bad_bytes: vec![0; info.files().len()],
+        unreadable: BTreeSet::new(),
     });
     let take = |piece: u64, outcome: Result<PieceDigest, ReadFailure>| {
-        let is_good = u32::try_from(piece).is_ok_and(|piece| {
-            outcome.is_ok_and(|digest| torrent.is_piece(&layout, piece, &digest))
+        let is_good = outcome.as_ref().is_ok_and(|digest| {
+            u32::try_from(piece).is_ok_and(|piece| torrent.is_piece(&layout, piece, digest))
         });
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.count(&layout, piece, is_good);
+        if let Err(failure) = outcome {
+            tally.failed(&failure);
+        }
         ControlFlow::Continue(())
     };
     if hash_all(&job, &take, tick).is_break() {
@@ -59,9 +65,19 @@ struct Tally {
     good_pieces: u64,
     /// Of each file, the bytes that lie in bad pieces.
     bad_bytes: Vec<u64>,
+    /// Files that the system refused to read.
+    unreadable: BTreeSet<usize>,
 }
 
 impl Tally {
+    /// A file that is gone or short is judged by how it looks, others are as unreadable as they are.
+    fn failed(&mut self, failure: &ReadFailure) {
+        let kind = failure.error.kind();
+        if !matches!(kind, ErrorKind::NotFound | ErrorKind::UnexpectedEof) {
+            self.unreadable.insert(failure.file);
+        }
+    }
+
     fn count(&mut self, layout: &Layout, piece: u64, is_good: bool) {
         if is_good {
             self.good_pieces += 1;
@@ -89,7 +105,9 @@ impl OnDisk {
             // A longer or shorter file may still have good pieces.
             Ok(metadata) if metadata.len() != size => (Some(path), Some(FileState::Size)),
             Ok(_) => (Some(path), None),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
                 (None, Some(FileState::Missing))
             }
             Err(_) => (None, Some(FileState::Unreadable)),
@@ -125,7 +143,16 @@ fn root(info: &Info, place: &Path) -> Result<PathBuf, ErrorBody> {
         ));
     }
     let named = place.join(info.name());
-    if info.is_single() || named.is_dir() {
+    // A folder can hold another of its own name: the one that looks more like the torrent it is.
+    let looks = |root: &Path| {
+        let files = info.files().iter();
+        let is_there = |file: &&potluck_bittorrent::FileEntry| {
+            let path = file_path(info, root, file.path.as_str());
+            fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == file.size)
+        };
+        files.filter(is_there).count()
+    };
+    if info.is_single() || (named.is_dir() && looks(&named) >= looks(place)) {
         return Ok(named);
     }
     Ok(place.to_owned())
@@ -143,11 +170,20 @@ fn file_path(info: &Info, root: &Path, below: &str) -> PathBuf {
 fn told(torrent: &Metainfo, root: &Path, on_disk: &[OnDisk], tally: &Tally) -> TorrentCheck {
     let info = torrent.info();
     let mut files = Vec::new();
-    for ((file, seen), bad) in info.files().iter().zip(on_disk).zip(&tally.bad_bytes) {
+    for (index, ((file, seen), bad)) in info
+        .files()
+        .iter()
+        .zip(on_disk)
+        .zip(&tally.bad_bytes)
+        .enumerate()
+    {
         if file.kind != FileKind::Regular {
             continue;
         }
-        let damaged = (*bad > 0).then_some(FileState::Damaged);
+        let damaged = (*bad > 0).then_some(match tally.unreadable.contains(&index) {
+            true => FileState::Unreadable,
+            false => FileState::Damaged,
+        });
         files.push(FileVerdict {
             path: file.path.to_string(),
             bytes: file.size,

@@ -9,10 +9,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use potluck_api::{ErrorBody, TorrentMade};
 use potluck_bittorrent::{
-    BuildError, Builder, MAX_PIECES, Metainfo, NewFile, PieceDigest, Version,
+    BuildError, Builder, MAX_FILE_BYTES, MAX_PIECES, Metainfo, NewFile, PieceDigest, Version,
 };
-use potluck_content::EntryPath;
 use potluck_content::foreign::Cut;
+use potluck_content::{EntryPath, MAX_TOTAL_BYTES};
 
 use super::pieces::{Job, ReadFailure, hash_all};
 use super::show::report;
@@ -84,6 +84,17 @@ pub fn make(new: &NewTorrent, tick: &mut Tick<'_>) -> Result<TorrentMade, ErrorB
     for address in addresses {
         check_address(address)?;
     }
+    for seed in &new.web_seeds {
+        if !seed.starts_with("http") {
+            return Err(errors::usage(
+                format!(
+                    "'{}' is not the address of a web server",
+                    errors::clip(seed)
+                ),
+                "write for example https://host/path",
+            ));
+        }
+    }
     let walk = Walk::run(&new.path)?;
     let name = new.name.as_ref().unwrap_or(&walk.name);
     let output = if new.output.is_dir() {
@@ -94,6 +105,7 @@ pub fn make(new: &NewTorrent, tick: &mut Tick<'_>) -> Result<TorrentMade, ErrorB
     if !new.force && output.symlink_metadata().is_ok() {
         return Err(taken(&output));
     }
+    keep_sources(&walk, &output)?;
     let builder = builder(new, &walk, name)?;
     let pieces = hash(&walk, &builder, tick)?;
     let mut torrent = builder
@@ -119,8 +131,34 @@ pub fn make(new: &NewTorrent, tick: &mut Tick<'_>) -> Result<TorrentMade, ErrorB
     })
 }
 
+/// The torrent must not replace what it is made of.
+fn keep_sources(walk: &Walk, output: &Path) -> Result<(), ErrorBody> {
+    let Ok(there) = Look::at(output) else {
+        return Ok(());
+    };
+    if walk.files.iter().all(|file| file.look.node != there.node) {
+        return Ok(());
+    }
+    Err(errors::usage(
+        format!("{} is one of the files of the torrent", output.display()),
+        "choose another place with -o, or move it away first",
+    ))
+}
+
 fn builder(new: &NewTorrent, walk: &Walk, name: &str) -> Result<Builder, ErrorBody> {
-    let bytes: u64 = walk.files.iter().map(|file| file.look.size).sum();
+    let sizes = walk.files.iter().map(|file| file.look.size);
+    let bytes = sizes.fold(0_u64, u64::saturating_add);
+    if bytes > MAX_TOTAL_BYTES
+        || walk
+            .files
+            .iter()
+            .any(|file| file.look.size > MAX_FILE_BYTES)
+    {
+        return Err(errors::failed(
+            format!("{} is larger than a torrent can be", new.path.display()),
+            "make a torrent of each part of it",
+        ));
+    }
     if bytes == 0 {
         return Err(errors::failed(
             format!("there are no bytes in {}", new.path.display()),

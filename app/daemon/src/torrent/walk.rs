@@ -1,14 +1,14 @@
 //! Listing the files that a torrent is made of.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use potluck_api::{ErrorBody, LeftOut};
 use potluck_bittorrent::{MAX_FILES, NewFile};
-use potluck_content::EntryPath;
+use potluck_content::{EntryPath, fold_name};
 use walkdir::WalkDir;
 
 use crate::errors;
@@ -28,14 +28,23 @@ pub(super) struct Found {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Look {
     pub(super) size: u64,
-    modified: Option<SystemTime>,
+    /// Device and inode.
+    pub(super) node: (u64, u64),
+    /// Seconds and nanoseconds of the last change to the bytes, and to what is known of them.
+    times: [i64; 4],
 }
 
 impl Look {
     fn of(metadata: &Metadata) -> Self {
         Self {
             size: metadata.len(),
-            modified: metadata.modified().ok(),
+            node: (metadata.dev(), metadata.ino()),
+            times: [
+                metadata.mtime(),
+                metadata.mtime_nsec(),
+                metadata.ctime(),
+                metadata.ctime_nsec(),
+            ],
         }
     }
 
@@ -79,15 +88,15 @@ impl Walk {
     /// Lists a file, or a folder without following the links in it.
     pub(super) fn run(path: &Path) -> Result<Self, ErrorBody> {
         let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
-        let name = path.file_name().map(|name| name.to_string_lossy());
+        let name = path.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| {
             errors::usage(
                 format!("{} has no name that a torrent could go by", path.display()),
-                "name the folder itself",
+                "name the folder itself, by a name that is UTF-8",
             )
         })?;
         let mut walk = Self {
-            name: name.into_owned(),
+            name: name.to_owned(),
             is_single: metadata.is_file(),
             files: Vec::new(),
             left_out: Vec::new(),
@@ -148,7 +157,30 @@ impl Walk {
             }
         }
         self.files.sort_by(|a, b| a.entry.cmp(&b.entry));
+        self.tell_apart();
         Ok(())
+    }
+
+    /// Leaves out files that some file system would take for another one or for a folder: who reads
+    /// the torrent would give them other names.
+    fn tell_apart(&mut self) {
+        let mut folders = BTreeSet::new();
+        for file in &self.files {
+            let folded = fold_name(file.entry.as_str());
+            let ends = folded.match_indices('/').map(|(end, _)| end);
+            folders.extend(ends.filter_map(|end| folded.get(..end).map(str::to_owned)));
+        }
+        let mut taken = BTreeSet::new();
+        let (kept, same): (Vec<Found>, Vec<Found>) = std::mem::take(&mut self.files)
+            .into_iter()
+            .partition(|file| {
+                let folded = fold_name(file.entry.as_str());
+                !folders.contains(&folded) && taken.insert(folded)
+            });
+        self.files = kept;
+        for file in same {
+            self.leave_out(&file.path, "its name differs from another only in case");
+        }
     }
 
     fn leave_out(&mut self, path: &Path, reason: &str) {
@@ -166,7 +198,7 @@ impl Walk {
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> ErrorBody {
     let shown = path.display();
     match error.kind() {
-        io::ErrorKind::NotFound => {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             errors::not_found(format!("there is nothing at {shown}"), "check the path")
         }
         _ => errors::failed(
