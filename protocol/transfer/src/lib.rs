@@ -11,6 +11,7 @@
 //! and come back at [`Planner::poll_timeout`]. The machines see ids, ranges and counters, never bulk bytes.
 
 mod planner;
+mod table;
 mod time;
 mod uploader;
 pub mod wire;
@@ -20,5 +21,6 @@ pub use planner::{
     Progress, ReaderId, Reading, RequestId, SourceId, SourceReport, SourceState, SourceTraits,
     Waiting, member_number,
 };
+pub use table::PieceTable;
 pub use time::Timestamp;
 pub use uploader::{Content, Grant, QueueFull, Standing, Uploader, UploaderConfig, UploaderReport};

@@ -28,9 +28,8 @@ mod tie_break;
 mod timing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
-use potluck_content::{PieceLayout, PieceSet};
+use potluck_content::PieceSet;
 
 pub use api::{
     Availability, BanReason, Failure, Input, Order, Output, PlannerConfig, Progress, ReaderId,
@@ -38,7 +37,7 @@ pub use api::{
 };
 pub use invariants::InvariantError;
 
-use crate::Timestamp;
+use crate::{PieceTable, Timestamp};
 use ledger::Ledger;
 use picker::{Openness, Picker};
 use readers::Readers;
@@ -50,7 +49,7 @@ use timing::RateMeter;
 #[derive(Debug)]
 pub struct Planner {
     config: PlannerConfig,
-    layout: Arc<PieceLayout>,
+    layout: PieceTable,
     have: PieceSet,
     wanted: PieceSet,
     wanted_bytes: u64,
@@ -94,11 +93,12 @@ impl Planner {
     )]
     pub fn new(
         config: PlannerConfig,
-        layout: Arc<PieceLayout>,
+        layout: impl Into<PieceTable>,
         have: PieceSet,
         wanted: PieceSet,
         seed: u64,
     ) -> Self {
+        let layout = layout.into();
         let pieces = layout.pieces();
         let mut planner = Self {
             config,

@@ -9,11 +9,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use potluck_content::PieceLayout;
-
 use super::Planner;
 use super::api::{Output, ReaderId, Reading, RequestId, SourceId};
-use crate::Timestamp;
+use crate::{PieceTable, Timestamp};
 
 /// Readers that are heeded.
 const MAX_READERS: usize = 16;
@@ -43,7 +41,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(now: Timestamp, reading: Reading, layout: &PieceLayout) -> Self {
+    fn new(now: Timestamp, reading: Reading, layout: &PieceTable) -> Self {
         let end = reading.end.min(layout.total_bytes());
         let stop = reading.position.saturating_add(reading.window.max(1));
         let last = stop.min(end);
@@ -60,7 +58,7 @@ impl Reader {
     }
 
     /// When a piece has to be there.
-    fn deadline(&self, layout: &PieceLayout, piece: u32) -> Timestamp {
+    fn deadline(&self, layout: &PieceTable, piece: u32) -> Timestamp {
         let ahead = layout
             .bytes_before(piece)
             .saturating_sub(self.reading.position);
@@ -73,7 +71,7 @@ impl Reader {
 }
 
 /// The piece that holds a byte of the layout.
-fn piece_at(layout: &PieceLayout, byte: u64) -> u32 {
+fn piece_at(layout: &PieceTable, byte: u64) -> u32 {
     let (mut low, mut high) = (0, layout.pieces());
     while high - low > 1 {
         let middle = low + (high - low) / 2;
@@ -101,7 +99,7 @@ impl Readers {
     }
 
     /// When the first reader that waits for a piece needs it.
-    fn due(&self, layout: &PieceLayout, piece: u32) -> Option<Timestamp> {
+    fn due(&self, layout: &PieceTable, piece: u32) -> Option<Timestamp> {
         (self.readers.values())
             .filter(|reader| reader.pieces.contains(&piece))
             .map(|reader| reader.deadline(layout, piece))
