@@ -14,6 +14,7 @@ mod bencode;
 mod infohash;
 mod magnet;
 mod metainfo;
+pub mod session;
 pub mod wire;
 
 pub use bencode::BencodeError;
