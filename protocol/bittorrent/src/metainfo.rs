@@ -139,6 +139,12 @@ impl Metainfo {
         found.v1.is_some() && found.v1 == self.info.v1_piece(piece)
     }
 
+    /// Whether [`Self::is_piece`] decides by version 2 for this piece.
+    #[must_use]
+    pub fn has_v2_piece(&self, layout: &Layout, piece: u32) -> bool {
+        self.v2_piece(layout, piece).is_some()
+    }
+
     /// The root of a piece in version 2: that of its file, or one of its layer.
     fn v2_piece(&self, layout: &Layout, piece: u32) -> Option<[u8; 32]> {
         let (file, size, at) = layout.owner(piece.into())?;

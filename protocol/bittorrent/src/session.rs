@@ -58,8 +58,8 @@ pub enum Event<'a> {
     Claims(Claim),
     /// The peer asks for blocks: see [`Session::next_upload`].
     Asked,
-    /// The peer won't give a block that it was asked for.
-    Refused,
+    /// The peer won't give a block that it was asked for, for this order.
+    Refused(u32),
     /// What the peer tells of itself.
     Handshake(Box<ExtendedHandshake>),
     /// Other peers.
@@ -167,17 +167,19 @@ impl Session {
                 self.uploads.cancel(&block);
                 Event::Nothing
             }
-            Message::Reject(block) if self.requests.refused(&block) => Event::Refused,
+            Message::Reject(block) => match self.requests.refused(&block) {
+                Some(order) => Event::Refused(order),
+                None => Event::Nothing,
+            },
             Message::Port(port) if self.features.dht => Event::DhtPort(port),
             Message::Extended { id, payload } => return self.extended(id, payload),
             Message::HashRequest(request) => Event::HashRequest(request),
             Message::Hashes { request, hashes } => Event::Hashes(request, hashes),
             Message::HashReject(request) => Event::HashReject(request),
-            // Hints of which no use is made, late refusals, and blocks, which come another way.
+            // Hints of which no use is made, and blocks, which come another way.
             Message::KeepAlive
             | Message::Suggest(_)
             | Message::AllowedFast(_)
-            | Message::Reject(_)
             | Message::Port(_)
             | Message::Piece { .. }
             | Message::Unknown { .. } => Event::Nothing,

@@ -10,6 +10,7 @@
 
 mod allowed_fast;
 mod bitfield;
+pub(crate) mod compact;
 mod error;
 pub mod extended;
 mod frame;

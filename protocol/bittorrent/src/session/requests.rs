@@ -77,10 +77,10 @@ impl Requests {
         }
     }
 
-    /// The peer won't give a block. False when it was not asked for.
-    pub(super) fn refused(&mut self, block: &Block) -> bool {
+    /// The peer won't give a block. Gives the order that asked for it, if any.
+    pub(super) fn refused(&mut self, block: &Block) -> Option<u32> {
         self.late.remove(block);
-        self.outstanding.remove(block).is_some()
+        self.outstanding.remove(block)
     }
 
     fn give_up(&mut self, block: Block) {
@@ -203,6 +203,12 @@ impl Session {
         self.requests.late.remove(block);
         self.requests.measure(now, block.length);
         self.requests.outstanding.remove(block)
+    }
+
+    /// The order that asked for a block which is still wanted.
+    #[must_use]
+    pub fn order_of(&self, block: &Block) -> Option<u32> {
+        self.requests.outstanding.get(block).copied()
     }
 
     /// Blocks that are asked for and not here.

@@ -4,7 +4,6 @@
 //! sends with that number ([`PeerExtensions`]). Ours are fixed ([`Extension::id`]), so
 //! [`Extended::decode`] needs nothing but the message.
 
-mod compact;
 mod fetch;
 mod handshake;
 mod holepunch;
@@ -13,7 +12,7 @@ mod pex;
 mod pex_pace;
 
 use super::geometry::{Geometry, check_piece};
-use super::{WireError, numbers};
+use super::{WireError, compact, numbers};
 use crate::bencode::{BencodeError, Document, Limits, Node};
 
 pub use fetch::{FetchError, MAX_FETCH_PEERS, MetadataFetch, Progress};

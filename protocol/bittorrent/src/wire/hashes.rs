@@ -89,7 +89,8 @@ impl HashRequest {
         let bits = self.length.checked_next_power_of_two();
         let own_layers = bits.map_or(u32::BITS, u32::trailing_zeros);
         self.proof_layers
-            .saturating_sub(own_layers.saturating_sub(1))
+            .saturating_add(1)
+            .saturating_sub(own_layers)
     }
 }
 

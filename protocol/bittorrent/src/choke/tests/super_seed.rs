@@ -1,0 +1,158 @@
+//! Super-seeding.
+
+use potluck_content::PieceSet;
+
+use super::*;
+
+fn shown(seed: &mut SuperSeed<u32>, now: Duration) -> Vec<(u32, u32)> {
+    std::iter::from_fn(|| seed.poll(now)).collect()
+}
+
+#[test]
+fn the_next_piece_comes_when_the_last_is_spread() {
+    let mut seed = SuperSeed::new(10);
+    let none = PieceSet::new(10);
+    for peer in 1..3 {
+        assert!(seed.add_peer(peer, &none));
+    }
+    assert!(!seed.add_peer(1, &none));
+    // One each, then a second one each.
+    assert_eq!(shown(&mut seed, START), [(1, 0), (2, 1), (1, 2), (2, 3)]);
+    assert!(seed.may_ask(1, 0) && !seed.may_ask(1, 1) && !seed.may_ask(3, 0));
+    // What it got from us is not enough.
+    seed.has(1, 0);
+    assert_eq!(shown(&mut seed, START), []);
+    seed.has(2, 0);
+    assert_eq!((shown(&mut seed, START), seed.spread()), (vec![(1, 4)], 1));
+    // One that has it from elsewhere counts as well.
+    seed.has(1, 1);
+    assert_eq!(shown(&mut seed, START), [(2, 5)]);
+    assert!(!seed.is_finished());
+    for piece in 0..10 {
+        for peer in 1..3 {
+            seed.has(peer, piece);
+        }
+    }
+    assert!(seed.is_finished());
+    assert_eq!(
+        (shown(&mut seed, START), seed.poll_timeout()),
+        (vec![], None)
+    );
+    // Nonsense is ignored.
+    seed.has(1, 99);
+    seed.remove_peer(77, &none);
+}
+
+#[test]
+fn what_is_kept_is_shown_to_others() {
+    let mut seed = SuperSeed::new(3);
+    let none = PieceSet::new(3);
+    (1..3).for_each(|peer| assert!(seed.add_peer(peer, &none)));
+    assert_eq!(shown(&mut seed, START), [(1, 0), (2, 1), (1, 2)]);
+    assert_eq!(seed.poll_timeout(), Some(START + STALL_TIME));
+    // A slow peer that takes blocks has time.
+    seed.sent(START + seconds(100), 1, 0);
+    seed.handle_timeout(START + STALL_TIME);
+    // 2 goes to the other one, and 1 to nobody: who kept it doesn't get it again.
+    let now = START + STALL_TIME;
+    assert_eq!(shown(&mut seed, now), [(2, 2)]);
+    seed.handle_timeout(START + seconds(220));
+    assert_eq!(shown(&mut seed, START + seconds(220)), [(1, 1)]);
+    // Nobody else has what one that leaves had.
+    let mut had = PieceSet::new(3);
+    had.insert(2);
+    seed.has(2, 2);
+    assert!(seed.add_peer(3, &none));
+    shown(&mut seed, START + seconds(220));
+    seed.remove_peer(2, &had);
+    let again = shown(&mut seed, START + seconds(220));
+    assert!(again.iter().any(|(_, piece)| *piece == 2), "{again:?}");
+}
+
+#[test]
+fn one_alone_gets_everything() {
+    let mut seed = SuperSeed::new(50);
+    let none = PieceSet::new(50);
+    assert!(seed.add_peer(1, &none) && seed.add_peer(2, &none));
+    shown(&mut seed, START);
+    seed.has(1, 0);
+    seed.has(1, 2);
+    seed.remove_peer(2, &none);
+    let mut got = 2;
+    while let Some((peer, piece)) = seed.poll(START) {
+        assert_eq!(peer, 1);
+        seed.has(1, piece);
+        got += 1;
+    }
+    assert_eq!(got, 50);
+}
+
+/// Eight peers and a seed; each sends a piece in a step, and all as fast. Says how many pieces the seed
+/// sent, and how many steps it took until all had all.
+fn simulate(pieces: u32, peers: u32, mut random: u64, keeps: Option<u32>) -> (u32, u64) {
+    let mut seed = SuperSeed::new(pieces);
+    let mut have = vec![PieceSet::new(pieces); peers as usize];
+    let mut queue: Vec<(u32, u32)> = Vec::new();
+    let mut sent = 0;
+    for peer in 0..peers {
+        assert!(seed.add_peer(peer, &have[peer as usize]));
+    }
+    for at in 0..100_000 {
+        let now = START + seconds(at);
+        seed.handle_timeout(now);
+        queue.extend(std::iter::from_fn(|| seed.poll(now)));
+        let mut moved = Vec::new();
+        queue.retain(|(peer, piece)| !have[*peer as usize].contains(*piece));
+        if !queue.is_empty() {
+            let (peer, piece) = queue.remove(0);
+            assert!(seed.may_ask(peer, piece));
+            sent += 1;
+            moved.push((peer, piece));
+        }
+        for from in (0..peers).filter(|from| Some(*from) != keeps) {
+            // The rarest piece that somebody lacks.
+            let start = u32::try_from(next(&mut random) % u64::from(pieces)).unwrap();
+            let lacks = |piece: u32, moved: &[(u32, u32)]| {
+                let to = (0..peers).map(|to| (to + from + 1 + piece) % peers);
+                let mut to = to.filter(|to| !have[*to as usize].contains(piece));
+                to.find(|to| !moved.contains(&(*to, piece)))
+            };
+            let own = (0..pieces).map(|step| (start + step) % pieces);
+            let own = own.filter(|piece| have[from as usize].contains(*piece));
+            let copies = |piece: u32| have.iter().filter(|set| set.contains(piece)).count();
+            let best = own
+                .filter(|piece| lacks(*piece, &moved).is_some())
+                .min_by_key(|piece| copies(*piece));
+            if let Some(piece) = best {
+                moved.push((lacks(piece, &moved).unwrap(), piece));
+            }
+        }
+        for (peer, piece) in moved {
+            if have[peer as usize].insert(piece) {
+                seed.has(peer, piece);
+            }
+        }
+        if have.iter().all(PieceSet::is_full) {
+            assert!(seed.is_finished());
+            return (sent, at + 1);
+        }
+    }
+    panic!("it doesn't end: {} of {pieces} are spread", seed.spread());
+}
+
+#[test]
+fn a_seed_sends_each_piece_once() {
+    for (pieces, random) in [(64, 1), (200, 2), (333, 3)] {
+        let (sent, steps) = simulate(pieces, 8, random, None);
+        assert!(sent * 100 <= pieces * 115, "{sent} of {pieces}");
+        // All had all little after the seed had sent all.
+        assert!(steps <= u64::from(pieces) * 3 / 2, "{steps} for {pieces}");
+    }
+}
+
+#[test]
+fn one_that_spreads_nothing_does_little_harm() {
+    let (sent, steps) = simulate(200, 8, 5, Some(3));
+    assert!(sent * 100 <= 200 * 115, "{sent}");
+    assert!(steps <= 1000, "{steps}");
+}
