@@ -5,13 +5,17 @@
 //! are checked against their hash whenever they are read. A [`Download`] keeps verified bytes beside
 //! their destination until all are there, and then gives them their final name in one step.
 //!
+//! A [`TorrentDownload`] does the same for the files of a torrent, whose bytes its own hashes prove; a
+//! [`TorrentReader`] reads those of one that is complete.
+//!
 //! All calls block; none needs a runtime. A process that is killed at any moment, a power cut or a
 //! full disk never costs what was finished, and what a crash left half done is mended when the store
 //! is opened.
 //!
 //! On disk: `lock`, `version`, `meta.redb` (all records, small trees and small copies),
 //! `trees/<2 hex>/<hash>.obao` (other trees), `blobs/<2 hex>/<hash>` (copies that the node owns),
-//! `partial/<id>/` (journals and trees of downloads), `tmp/` (emptied at each start).
+//! `partial/<id>/` (journals and trees of downloads), `torrents/<id>/` (journals of torrents), `tmp/`
+//! (emptied at each start).
 
 mod buffer;
 mod cache;
@@ -30,6 +34,7 @@ mod roots;
 mod share;
 mod sys;
 mod tables;
+mod torrents;
 mod trees;
 mod types;
 mod verify;
@@ -40,6 +45,10 @@ pub use errors::{
 };
 pub use open::{FORMAT, Store};
 pub use partial::Download;
+pub use torrents::{
+    TorrentAddError, TorrentBeginError, TorrentDownload, TorrentInfo, TorrentKey, TorrentReader,
+    TorrentSpec,
+};
 pub use types::{
     DownloadSpec, Glance, Head, KnownPeer, Origin, PartialInfo, PlacedParent, Problem, Root,
     Selection, ShareProgress, ShareRequest, Shared, Skipped, SpanBuf, StoreOptions, Usage,

@@ -11,6 +11,7 @@ use crate::db::Db;
 use crate::errors::{Fault, OpenError};
 use crate::partial::{self, RunningMap};
 use crate::read::{BlobCache, Touches};
+use crate::torrents::{self, RunningTorrents};
 use crate::types::StoreOptions;
 
 /// The format of a data directory that this version writes, and the newest that it reads.
@@ -33,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) blobs: BlobCache,
     pub(crate) touches: Touches,
     pub(crate) running: RunningMap,
+    pub(crate) torrents: RunningTorrents,
     /// Held by whoever adds or removes roots, so that a blob is never dropped while it is added.
     pub(crate) changing: Mutex<()>,
     /// Numbers the temporary files of this process.
@@ -49,7 +51,7 @@ impl Store {
         create_private(&dir)?;
         let lock = lock(&dir)?;
         check_format(&dir)?;
-        for name in ["trees", "blobs", "partial", "tmp"] {
+        for name in ["trees", "blobs", "partial", "torrents", "tmp"] {
             create_private(&dir.join(name))?;
         }
         empty(&dir.join("tmp"))?;
@@ -61,6 +63,7 @@ impl Store {
             blobs: BlobCache::new(options.open_files, options.trust_after),
             touches,
             running: RunningMap::default(),
+            torrents: RunningTorrents::default(),
             changing: Mutex::new(()),
             next_temporary: AtomicU64::new(0),
             quota: AtomicU64::new(options.quota_bytes.unwrap_or(NO_QUOTA)),
@@ -68,6 +71,7 @@ impl Store {
             _lock: lock,
         };
         partial::mend(&inner)?;
+        torrents::mend(&inner)?;
         Ok(Self {
             inner: Arc::new(inner),
         })

@@ -3,6 +3,7 @@
 //! [`PlaceRecord`]: crate::records::PlaceRecord
 //! [`ProblemRecord`]: crate::records::ProblemRecord
 //! [`PeerRecord`]: crate::records::PeerRecord
+//! [`TorrentFileRecord`]: crate::records::TorrentFileRecord
 //!
 //! | table | key | value |
 //! |---|---|---|
@@ -19,16 +20,27 @@
 //! | `partials` | address | [`PartialRecord`] |
 //! | `bitmaps` | address | set of pieces that are synced to disk |
 //! | `peers` | peer id | [`PeerRecord`] |
+//! | `torrents` | torrent | [`TorrentRecord`] |
+//! | `metainfos` | torrent | its torrent file |
+//! | `torrent_bitmaps` | torrent | set of pieces that are synced to disk |
+//! | `torrent_files` | torrent ‖ file | [`TorrentFileRecord`] of each file of one that is complete |
+//! | `torrent_totals` | torrent | bytes uploaded, bytes fetched, bytes of wanted files that are here |
 
 use potluck_content::{Address, Hash, Kind};
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::db::DbError;
-use crate::records::{BlobRecord, FileRecord, PartialRecord, RecordError, RootRecord};
+use crate::records::{
+    BlobRecord, FileRecord, PartialRecord, RecordError, RootRecord, TorrentRecord,
+};
 
 pub(crate) type AddressKey = [u8; 33];
 pub(crate) type PlaceKey = [u8; 44];
 pub(crate) type ProblemKey = [u8; 12];
+pub(crate) type TorrentId = [u8; 20];
+pub(crate) type TorrentFileKey = [u8; 24];
+/// Bytes uploaded, bytes fetched, bytes of wanted files that are here.
+pub(crate) type Totals = (u64, u64, u64);
 type Table<K> = TableDefinition<'static, K, &'static [u8]>;
 
 pub(crate) const COUNTERS: TableDefinition<'static, &str, u64> = TableDefinition::new("counters");
@@ -44,6 +56,12 @@ pub(crate) const USED: TableDefinition<'static, u64, u64> = TableDefinition::new
 pub(crate) const PARTIALS: Table<&AddressKey> = TableDefinition::new("partials");
 pub(crate) const BITMAPS: Table<&AddressKey> = TableDefinition::new("bitmaps");
 pub(crate) const PEERS: Table<&[u8]> = TableDefinition::new("peers");
+pub(crate) const TORRENTS: Table<&TorrentId> = TableDefinition::new("torrents");
+pub(crate) const METAINFOS: Table<&TorrentId> = TableDefinition::new("metainfos");
+pub(crate) const TORRENT_BITMAPS: Table<&TorrentId> = TableDefinition::new("torrent_bitmaps");
+pub(crate) const TORRENT_FILES: Table<&TorrentFileKey> = TableDefinition::new("torrent_files");
+pub(crate) const TORRENT_TOTALS: TableDefinition<'static, &TorrentId, Totals> =
+    TableDefinition::new("torrent_totals");
 
 /// The entry number of the copy that the node owns of a blob.
 pub(crate) const OWNED_ENTRY: u32 = u32::MAX;
@@ -63,6 +81,11 @@ pub(crate) fn create_all(transaction: &WriteTransaction) -> Result<(), DbError> 
     transaction.open_table(PARTIALS)?;
     transaction.open_table(BITMAPS)?;
     transaction.open_table(PEERS)?;
+    transaction.open_table(TORRENTS)?;
+    transaction.open_table(METAINFOS)?;
+    transaction.open_table(TORRENT_BITMAPS)?;
+    transaction.open_table(TORRENT_FILES)?;
+    transaction.open_table(TORRENT_TOTALS)?;
     Ok(())
 }
 
@@ -134,6 +157,13 @@ pub(crate) fn problem_entry(key: &ProblemKey) -> u32 {
     u32::from_be_bytes(entry)
 }
 
+pub(crate) fn torrent_file_key(torrent: &TorrentId, file: u32) -> TorrentFileKey {
+    let mut key = [0; 24];
+    key[..20].copy_from_slice(torrent);
+    key[20..].copy_from_slice(&file.to_be_bytes());
+    key
+}
+
 macro_rules! getters {
     ($($name:ident: $key:ty => $record:ty, $table:literal;)*) => {$(
         #[doc = concat!("The record of `", $table, "` under a key.")]
@@ -153,4 +183,5 @@ getters! {
     blob: [u8; 32] => BlobRecord, "blobs";
     file: [u8] => FileRecord, "files";
     partial: AddressKey => PartialRecord, "partials";
+    torrent: TorrentId => TorrentRecord, "torrents";
 }

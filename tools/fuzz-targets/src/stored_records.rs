@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use potluck_content::{Hash, PieceSet};
 use potluck_store::records::{
     BlobRecord, FileRecord, Home, PartialRecord, PeerRecord, PlaceRecord, ProblemRecord, Purpose,
-    RecordError, RootRecord, Stage, Stamp, TreePlace,
+    RecordError, RootRecord, Stage, Stamp, TorrentFileRecord, TorrentRecord, TreePlace,
 };
 use potluck_store::{Origin, What};
 
@@ -14,7 +14,7 @@ use crate::seeds::seed;
 /// Reads the input, after a first byte that picks the kind, and writes what it read.
 type Again = fn(&[u8]) -> Result<Vec<u8>, RecordError>;
 
-const KINDS: [Again; 7] = [
+const KINDS: [Again; 9] = [
     |bytes| Ok(BlobRecord::decode(bytes)?.encode()),
     |bytes| Ok(FileRecord::decode(bytes)?.encode()),
     |bytes| Ok(PartialRecord::decode(bytes)?.encode()),
@@ -22,6 +22,8 @@ const KINDS: [Again; 7] = [
     |bytes| Ok(PlaceRecord::decode(bytes)?.encode()),
     |bytes| Ok(ProblemRecord::decode(bytes)?.encode()),
     |bytes| Ok(RootRecord::decode(bytes)?.encode()),
+    |bytes| Ok(TorrentRecord::decode(bytes)?.encode()),
+    |bytes| Ok(TorrentFileRecord::decode(bytes)?.encode()),
 ];
 
 /// A record that is taken is written back byte for byte.

@@ -215,7 +215,7 @@ impl Inner {
 }
 
 /// A number that other processes and earlier runs have not taken.
-pub(super) fn random_id() -> u64 {
+pub(crate) fn random_id() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     // Seeded by the system for each process; it need not be secret, only different.
     let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();

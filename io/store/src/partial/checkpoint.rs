@@ -12,14 +12,14 @@ const MAX_SINGLE_SYNCS: usize = 16;
 
 /// What was written since the last checkpoint.
 #[derive(Debug, Default)]
-pub(super) struct Dirty {
-    blobs: BTreeSet<u32>,
+pub(crate) struct Dirty {
+    pub(crate) blobs: BTreeSet<u32>,
     /// More files than are worth remembering, or new ones, whose names must be synced too.
-    many: bool,
+    pub(crate) many: bool,
 }
 
 impl Dirty {
-    pub(super) fn add(&mut self, blob: u32, created: bool) {
+    pub(crate) fn add(&mut self, blob: u32, created: bool) {
         if self.many {
             return;
         }
@@ -31,7 +31,7 @@ impl Dirty {
     }
 
     /// Everything may have been written.
-    pub(super) fn all() -> Self {
+    pub(crate) fn all() -> Self {
         Self {
             blobs: BTreeSet::new(),
             many: true,

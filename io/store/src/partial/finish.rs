@@ -115,7 +115,7 @@ impl Running {
     }
 }
 
-pub(super) fn split(path: &Path) -> (&Path, &OsStr) {
+pub(crate) fn split(path: &Path) -> (&Path, &OsStr) {
     (
         path.parent().unwrap_or(path),
         path.file_name().unwrap_or_default(),

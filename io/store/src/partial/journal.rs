@@ -16,7 +16,7 @@ const MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// An entry that a crash or a full disk cut short is overwritten or, when read, left out. Entries are
 /// only claims: their pieces are hashed before they count.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(crate) struct Journal {
     path: PathBuf,
     file: File,
     length: u64,
@@ -24,7 +24,7 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Opens or creates a journal and gives the pieces in it.
-    pub(super) fn open(path: &Path) -> Result<(Self, Vec<u32>), Fault> {
+    pub(crate) fn open(path: &Path) -> Result<(Self, Vec<u32>), Fault> {
         let io = |error| Fault::io("open", path, error);
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
@@ -45,11 +45,11 @@ impl Journal {
     }
 
     /// How long it is: what [`Self::cut`] takes.
-    pub(super) fn length(&self) -> u64 {
+    pub(crate) fn length(&self) -> u64 {
         self.length
     }
 
-    pub(super) fn append(&mut self, pieces: &[u32]) -> Result<(), Fault> {
+    pub(crate) fn append(&mut self, pieces: &[u32]) -> Result<(), Fault> {
         let bytes: Vec<u8> = (pieces.iter())
             .flat_map(|piece| encode_journal_entry(*piece))
             .collect();
@@ -60,7 +60,7 @@ impl Journal {
 
     /// Removes what was there when the journal was `upto` long. What came later moves to the front.
     /// It is never missing in between: entries may be there twice, which does no harm.
-    pub(super) fn cut(&mut self, upto: u64) -> Result<(), Fault> {
+    pub(crate) fn cut(&mut self, upto: u64) -> Result<(), Fault> {
         let rest = self.length.saturating_sub(upto);
         let mut bytes = vec![0; usize::try_from(rest).unwrap_or(0)];
         let read = sys::read_exact_at(&self.file, &mut bytes, upto);

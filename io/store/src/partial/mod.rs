@@ -45,8 +45,15 @@ use crate::records::{PartialRecord, Purpose};
 use crate::tables;
 use crate::types::{PartialInfo, PlacedParent};
 
+pub(crate) use begin::random_id;
+pub(crate) use checkpoint::Dirty;
+pub(crate) use finish::split;
+pub(crate) use journal::Journal;
 pub(crate) use mend::mend;
-pub(crate) use running::RunningMap;
+pub(crate) use parts::{DATA, enter, open_in};
+pub(crate) use place::{check_free, make_part, open_part, part_name, remove_part, resolve_dest};
+pub(crate) use running::{RunningMap, lock};
+pub(crate) use shape::remove_if_there;
 
 use running::Running;
 

@@ -23,7 +23,7 @@ const OPEN: NonZeroUsize = match NonZeroUsize::new(32) {
 };
 
 /// The name of the file or folder in its part directory.
-pub(super) const DATA: &str = "data";
+pub(crate) const DATA: &str = "data";
 
 /// Where the blobs of a download are written.
 #[derive(Debug)]
@@ -289,7 +289,7 @@ impl Parts {
 }
 
 /// Opens a directory in another, making it if asked for. Links are refused.
-fn enter(dir: &Dir, name: &OsStr, create: bool) -> io::Result<Option<Dir>> {
+pub(crate) fn enter(dir: &Dir, name: &OsStr, create: bool) -> io::Result<Option<Dir>> {
     match dir.open_child(name) {
         Ok(child) => return Ok(Some(child)),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -304,7 +304,7 @@ fn enter(dir: &Dir, name: &OsStr, create: bool) -> io::Result<Option<Dir>> {
 }
 
 /// Opens a file, creating it if asked for. Links are refused.
-fn open_in(
+pub(crate) fn open_in(
     dir: &Dir,
     name: &OsStr,
     executable: bool,

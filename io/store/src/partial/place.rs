@@ -15,7 +15,7 @@ const MAX_NAME_BYTES: usize = 255;
 
 /// Makes a destination absolute and resolves links on the way to it; missing directories on the way
 /// are made.
-pub(super) fn resolve_dest(dest: &Path) -> Result<PathBuf, BeginError> {
+pub(crate) fn resolve_dest(dest: &Path) -> Result<PathBuf, BeginError> {
     let bad = |reason| BeginError::BadDest {
         dest: dest.to_path_buf(),
         reason,
@@ -34,7 +34,7 @@ pub(super) fn resolve_dest(dest: &Path) -> Result<PathBuf, BeginError> {
 }
 
 /// Refuses a destination under which something stands already.
-pub(super) fn check_free(dest: &Path) -> Result<(), BeginError> {
+pub(crate) fn check_free(dest: &Path) -> Result<(), BeginError> {
     match fs::symlink_metadata(dest) {
         Ok(_) => Err(BeginError::DestExists {
             dest: dest.to_path_buf(),
@@ -45,7 +45,7 @@ pub(super) fn check_free(dest: &Path) -> Result<(), BeginError> {
 }
 
 /// The name of a part: that of the destination, shortened if need be, and a number.
-pub(super) fn part_name(name: &std::ffi::OsStr, id: u64) -> OsString {
+pub(crate) fn part_name(name: &std::ffi::OsStr, id: u64) -> OsString {
     let suffix = format!(".{:08x}{PART_SUFFIX}", id & 0xffff_ffff);
     let mut text = name.to_string_lossy().into_owned();
     while text.len() + suffix.len() + 1 > MAX_NAME_BYTES {
@@ -56,7 +56,7 @@ pub(super) fn part_name(name: &std::ffi::OsStr, id: u64) -> OsString {
 
 /// Opens the part directory of an earlier run, if it is the same one still: ours, closed to others,
 /// with the same file or folder in it.
-pub(super) fn open_part(part: &Path, inode: u64) -> Option<Dir> {
+pub(crate) fn open_part(part: &Path, inode: u64) -> Option<Dir> {
     let (parent, name) = (part.parent()?, part.file_name()?);
     let dir = Dir::open(parent)
         .and_then(|parent| parent.open_child(name))
@@ -70,7 +70,7 @@ pub(super) fn open_part(part: &Path, inode: u64) -> Option<Dir> {
 }
 
 /// Makes a part directory with an empty file or folder in it, and gives the latter's number.
-pub(super) fn make_part(part: &Path, folder: bool) -> Result<(Dir, u64), Fault> {
+pub(crate) fn make_part(part: &Path, folder: bool) -> Result<(Dir, u64), Fault> {
     let io = |error| Fault::io("create", part, error);
     let parent = part.parent().unwrap_or(part);
     let name = part.file_name().unwrap_or_default();
@@ -91,7 +91,7 @@ pub(super) fn make_part(part: &Path, folder: bool) -> Result<(Dir, u64), Fault> 
 }
 
 /// Removes a part directory and what is in it, if it is ours.
-pub(super) fn remove_part(part: &Path) -> Result<(), Fault> {
+pub(crate) fn remove_part(part: &Path) -> Result<(), Fault> {
     let Some((parent, name)) = part.parent().zip(part.file_name()) else {
         return Ok(());
     };

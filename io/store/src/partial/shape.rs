@@ -166,7 +166,7 @@ impl Running {
     }
 }
 
-fn remove_if_there(removed: io::Result<()>) -> io::Result<()> {
+pub(crate) fn remove_if_there(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,

@@ -9,6 +9,7 @@ mod journal;
 mod partial;
 mod peer;
 mod root;
+mod torrent;
 
 pub use blob::{BlobRecord, FileRecord, Home, PlaceRecord, Stamp, TreePlace};
 pub use codec::RecordError;
@@ -17,6 +18,7 @@ pub use journal::{JOURNAL_ENTRY, decode_journal, encode_journal_entry};
 pub use partial::{PartialRecord, Purpose, Stage};
 pub use peer::PeerRecord;
 pub use root::{ProblemRecord, RootRecord};
+pub use torrent::{TorrentFileRecord, TorrentRecord, TorrentStage};
 
 /// Longest path in a record.
 pub const MAX_PATH: usize = 64 * 1024;

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use potluck_bittorrent::{InfoHashV1, InfoHashV2, InfoHashes};
 use potluck_content::{Hash, PieceSet};
 use proptest::prelude::*;
 
@@ -108,6 +109,33 @@ proptest! {
     }
 
     #[test]
+    fn torrent_records_come_back(
+        numbers: (u64, u64, u64, u64), name in ".{0,20}", dest in path(), part in path(),
+        wanted in pieces(), hashes: (Option<[u8; 20]>, Option<[u8; 32]>), completed_unix: Option<u64>,
+        stage in 0_u8..3, seed: bool, stamp in stamp(),
+    ) {
+        let stage = match stage {
+            0 => TorrentStage::Running,
+            1 => TorrentStage::Finishing { seed },
+            _ => TorrentStage::Complete { seed },
+        };
+        let hashes = InfoHashes {
+            v1: hashes.0.map(InfoHashV1::from_bytes),
+            v2: hashes.1.map(InfoHashV2::from_bytes),
+        };
+        let (id, inode, created_unix, wanted_bytes) = numbers;
+        let record = TorrentRecord {
+            id, name, hashes, dest, part, inode, created_unix, completed_unix, wanted, wanted_bytes, stage,
+        };
+        let bytes = record.encode();
+        prop_assert_eq!(TorrentRecord::decode(&bytes), Ok(record));
+        strict(&bytes, TorrentRecord::decode);
+        let look = TorrentFileRecord::of(&stamp);
+        prop_assert_eq!(TorrentFileRecord::decode(&look.encode()), Ok(look));
+        strict(&look.encode(), TorrentFileRecord::decode);
+    }
+
+    #[test]
     fn small_records_come_back(hash in hash(), path: Vec<u8>, addrs in proptest::collection::vec(".{0,9}", 0..9), seen: u64) {
         let problem = ProblemRecord { hash, what: What::Corrupt, path: path.clone() };
         prop_assert_eq!(ProblemRecord::decode(&problem.encode()), Ok(problem.clone()));
@@ -133,6 +161,8 @@ proptest! {
             let _ = PeerRecord::decode(&bytes);
             let _ = ProblemRecord::decode(&bytes);
             let _ = PlaceRecord::decode(&bytes);
+            let _ = TorrentRecord::decode(&bytes);
+            let _ = TorrentFileRecord::decode(&bytes);
         }
     }
 }
