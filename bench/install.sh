@@ -3,8 +3,8 @@
 #
 #   bench/install.sh WHAT FOLDER
 #
-# From the system's packages: web (nginx, curl, openssl), aria2, transmission, lab (ip, nsenter, ping,
-# iperf3), pipe (tar, socat). From PyPI, in FOLDER/libtorrent: libtorrent. From crates.io, in
+# From the system's packages: web (nginx, curl, openssl), aria2, transmission (the daemon and its
+# remote control), qbittorrent (and curl), lab (ip, nsenter, ping, iperf3), pipe (tar, socat). From PyPI, in FOLDER/libtorrent: libtorrent. From crates.io, in
 # FOLDER/cargo: sendme, b3sum.
 #
 # Ends with the reason on the last line of stderr when it cannot.
@@ -58,7 +58,8 @@ mkdir -p "$folder"
 case "$what" in
     web) system nginx=nginx curl=curl openssl=openssl ;;
     aria2) system aria2c=aria2 python3=python3 ;;
-    transmission) system transmission-daemon=transmission-daemon ;;
+    transmission) system transmission-daemon=transmission-daemon transmission-remote=transmission-cli ;;
+    qbittorrent) system qbittorrent-nox=qbittorrent-nox curl=curl ;;
     lab) system ip=iproute2 nsenter=util-linux ping=iputils-ping iperf3=iperf3 ;;
     pipe) system tar=tar socat=socat ;;
     libtorrent) libtorrent "$folder" ;;

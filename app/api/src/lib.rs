@@ -22,10 +22,11 @@ pub use node::{
 };
 pub use share::{
     Origin, PinRequest, Problem, RemoveRequest, RemoveResponse, RootList, RootSummary, ShareEvent,
-    ShareRequest, VerifyEvent, VerifyRequest,
+    ShareRequest, SharedTorrent, TorrentWish, VerifyEvent, VerifyRequest,
 };
 pub use torrent::{
-    FileState, FileVerdict, LeftOut, TorrentCheck, TorrentFile, TorrentMade, TorrentReport,
+    FileState, FileVerdict, LeftOut, SeedEvent, SeedRequest, TorrentCheck, TorrentFile,
+    TorrentMade, TorrentReport,
 };
 
 /// Version of the HTTP API, part of every path: `/api/v1/…`.

@@ -15,6 +15,32 @@ pub struct ShareRequest {
     /// Leave out files that cannot be read instead of failing.
     #[serde(default)]
     pub skip_unreadable: bool,
+    /// Share the one path as torrents too.
+    #[serde(default)]
+    pub torrent: Option<TorrentWish>,
+}
+
+/// How torrents of what is shared are to be.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct TorrentWish {
+    /// Bytes of a piece; chosen by the size when it is not given.
+    #[serde(default)]
+    pub piece_bytes: Option<u64>,
+    /// Trackers in tiers (BEP 12).
+    #[serde(default)]
+    pub trackers: Vec<Vec<String>>,
+    /// Peers come from its trackers alone (BEP 27).
+    #[serde(default)]
+    pub private: bool,
+}
+
+/// A torrent that was made of what is shared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedTorrent {
+    /// The torrent file.
+    pub file: String,
+    /// The magnet link that leads to it.
+    pub magnet: String,
 }
 
 /// One line of the `share` event stream.
@@ -62,6 +88,9 @@ pub enum ShareEvent {
         files: u64,
         /// Seconds it took.
         seconds: f64,
+        /// Torrents of it, when they were asked for.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        torrents: Vec<SharedTorrent>,
     },
     /// It failed; the last line of the stream.
     Error(ErrorBody),

@@ -134,3 +134,41 @@ impl FileState {
         }
     }
 }
+
+/// Body of `POST /api/v1/torrents/seed`; the answer is a stream of [`SeedEvent`], one JSON object a
+/// line.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SeedRequest {
+    /// Absolute path of the torrent file.
+    pub torrent: String,
+    /// Absolute path of the torrent's file or folder, or of the folder that it lies in.
+    pub place: String,
+}
+
+/// One line of the stream that answers a [`SeedRequest`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum SeedEvent {
+    /// The files are being read.
+    Checking {
+        /// Bytes done.
+        done_bytes: u64,
+        /// Bytes in all.
+        total_bytes: u64,
+    },
+    /// They are what the torrent says, and are served from where they lie.
+    Seeding {
+        /// Name of the torrent.
+        name: String,
+        /// The file or folder.
+        place: String,
+        /// Bytes of all files.
+        bytes: u64,
+        /// The magnet link that leads to it.
+        magnet: String,
+        /// The port where peers reach this node.
+        port: u16,
+    },
+    /// It failed; the last line of the stream.
+    Error(crate::ErrorBody),
+}

@@ -4,7 +4,9 @@ mod node;
 mod torrent;
 
 pub(crate) use node::NodeArgs;
-pub(crate) use torrent::{CheckTorrent, CreateTorrent, Torrent, TorrentAction, TorrentFormat};
+pub(crate) use torrent::{
+    CheckTorrent, CreateTorrent, SeedTorrent, Torrent, TorrentAction, TorrentFormat,
+};
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
@@ -147,6 +149,26 @@ pub(crate) struct Share {
     #[arg(long, env = "POTLUCK_SKIP_UNREADABLE", hide_env_values = true)]
     #[arg(value_parser = FalseyValueParser::new())]
     pub(crate) skip_unreadable: bool,
+    /// Share it with BitTorrent clients too: prints magnet links, and writes torrent files into the
+    /// data directory
+    #[arg(long, env = "POTLUCK_TORRENT", hide_env_values = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub(crate) torrent: bool,
+    /// With --torrent: address of a tracker; several with commas are one tier, repeat the flag for
+    /// the next tier
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "torrent",
+        env = "POTLUCK_TRACKER",
+        hide_env_values = true
+    )]
+    pub(crate) tracker: Vec<String>,
+    /// With --torrent: length of a piece, a power of two such as 1MiB [default: by the size]
+    #[arg(long, value_name = "SIZE", requires = "torrent")]
+    #[arg(value_parser = potluck_daemon::torrent::piece_size)]
+    #[arg(env = "POTLUCK_PIECE_SIZE", hide_env_values = true)]
+    pub(crate) piece_size: Option<u64>,
     #[command(flatten)]
     pub(crate) node: NodeArgs,
 }
@@ -154,7 +176,7 @@ pub(crate) struct Share {
 /// `get`
 #[derive(Debug, Args)]
 pub(crate) struct Get {
-    /// Link, CID or ipfs:// address
+    /// Link, CID, ipfs:// address, magnet link, infohash, or a .torrent file or its URL
     #[arg(value_name = "LINK")]
     pub(crate) link: String,
     /// Where to put it; an existing folder, or a path that ends in /, receives it under its own

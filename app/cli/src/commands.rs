@@ -6,6 +6,7 @@ mod doctor;
 mod get;
 mod node;
 mod roots;
+mod seed;
 mod share;
 mod torrent;
 mod up;
@@ -30,8 +31,7 @@ pub(crate) async fn run(app: &App, command: Command) -> Outcome {
         Command::Peers(_) => node::peers(app).await,
         Command::Id(_) => node::id(app).await,
         Command::Connect(args) => node::connect(app, args).await,
-        // It reads files for as long as that takes, beside the tasks that watch for Ctrl-C.
-        Command::Torrent(args) => tokio::task::block_in_place(|| torrent::run(app, args.action)),
+        Command::Torrent(args) => Box::pin(torrent::run(app, args.action)).await,
         Command::Config(args) => config::run(app, args.action).await,
         Command::Doctor(_) => doctor::run(app).await,
         Command::Demo(args) => Box::pin(crate::demo::run(app, &args)).await,

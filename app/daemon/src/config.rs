@@ -38,6 +38,8 @@ pub struct Config {
     pub limits: Limits,
     /// How it shares.
     pub share: Share,
+    /// Whether and how it speaks `BitTorrent`.
+    pub bittorrent: Bittorrent,
 }
 
 /// How the node meets others.
@@ -130,6 +132,45 @@ pub struct Share {
     pub threads: u32,
     /// Peers whom the owner knows: they are served first.
     pub contacts: Vec<PeerId>,
+}
+
+/// Whether and how the node speaks `BitTorrent`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bittorrent {
+    /// Fetch and serve torrents at all.
+    pub enabled: bool,
+    /// The port where peers reach this node, from the first torrent on; another when it is taken.
+    pub port: u16,
+    /// Hiding from who looks at the traffic what protocol it is.
+    pub encryption: Encryption,
+    /// Find peers in the `BitTorrent` DHT.
+    pub dht: bool,
+    /// Nodes of the DHT by which this node finds in, `HOST:PORT`; empty: those that everybody uses.
+    pub dht_nodes: Vec<String>,
+}
+
+impl Default for Bittorrent {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            port: 4772,
+            encryption: Encryption::Prefer,
+            dht: true,
+            dht_nodes: Vec::new(),
+        }
+    }
+}
+
+/// When connections to `BitTorrent` peers are encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Encryption {
+    /// Whenever the other side can.
+    #[default]
+    Prefer,
+    /// Always; who can't is no peer.
+    Require,
+    /// Never.
+    Off,
 }
 
 /// Where the file is.

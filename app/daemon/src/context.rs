@@ -1,5 +1,6 @@
 //! What every service of a node shares.
 
+use crate::bittorrent::Torrents;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk::Disk;
@@ -31,6 +32,7 @@ pub(crate) struct Context {
     pub(crate) book: PeerBook,
     pub(crate) rates: RateBook,
     pub(crate) downloads: Downloads,
+    pub(crate) torrents: Torrents,
     /// What the network reports, for whoever listens.
     pub(crate) net_events: broadcast::Sender<NetEvent>,
     pub(crate) shutdown: CancellationToken,

@@ -7,6 +7,7 @@ pub mod config;
 pub mod doctor;
 pub mod torrent;
 
+mod bittorrent;
 mod clock;
 mod context;
 mod dial;

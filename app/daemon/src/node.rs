@@ -1,5 +1,6 @@
 //! Starting and stopping a node.
 
+use crate::bittorrent::{self, Settings, Torrents};
 use crate::clock::Clock;
 use crate::config::{self, Config, Dht};
 use crate::context::{Context, FixedLimits};
@@ -81,6 +82,7 @@ impl Node {
     pub async fn shutdown(mut self) {
         self.ctx.shutdown.cancel();
         let _ = std::fs::remove_file(self.ctx.data.join(API_FILE));
+        self.ctx.torrents.end().await;
         upkeep::save(&self.ctx).await;
         self.ctx.net.shutdown().await;
         let ending = async { while self.tasks.join_next().await.is_some() {} };
@@ -121,6 +123,7 @@ pub async fn start(options: Options) -> Result<Node, ErrorBody> {
             listener,
         },
         named,
+        options.in_command,
     )?;
     let ready = ReadyEvent {
         peer_id: ctx.net.peer_id().to_string(),
@@ -329,6 +332,7 @@ fn context(
         book: PeerBook::default(),
         rates: RateBook::default(),
         downloads: Downloads::default(),
+        torrents: Torrents::new(Settings::of(config, options.in_command)),
         net_events: broadcast::channel(NET_EVENTS).0,
         shutdown: CancellationToken::new(),
         fixed_limits: FixedLimits {
@@ -361,6 +365,7 @@ fn start_services(
     tasks: &mut JoinSet<()>,
     from: Incoming,
     named: Vec<Multiaddr>,
+    in_command: bool,
 ) -> Result<ApiFile, ErrorBody> {
     let address = from
         .listener
@@ -378,6 +383,9 @@ fn start_services(
     tasks.spawn(upkeep::remember(Arc::clone(ctx)));
     tasks.spawn(upkeep::sample(Arc::clone(ctx)));
     tasks.spawn(upkeep::announce(Arc::clone(ctx)));
+    if !in_command {
+        tasks.spawn(bittorrent::resume(Arc::clone(ctx)));
+    }
     tasks.spawn(http::serve(Arc::clone(ctx), from.listener, token.into()));
     keys::write_private(
         &ctx.data.join(API_FILE),

@@ -1,5 +1,6 @@
 //! What this node holds: list, remove, pin.
 
+use crate::bittorrent;
 use crate::context::Context;
 use crate::errors;
 use crate::swarms::Update;
@@ -54,11 +55,14 @@ pub(crate) async fn list(ctx: &Arc<Context>) -> Result<RootList, ErrorBody> {
         summary.problems.extend(touched);
         summaries.push(summary);
     }
+    let (torrents, begun) = bittorrent::list(ctx).await?;
+    summaries.extend(torrents);
     summaries.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.name.cmp(&b.name)));
     let partials = partials
         .iter()
         .filter(|partial| !partial.running)
         .map(partial)
+        .chain(begun)
         .collect();
     Ok(RootList {
         roots: summaries,
@@ -244,7 +248,12 @@ fn unknown(target: &str) -> ErrorBody {
 pub(crate) async fn remove(ctx: &Arc<Context>, target: &str) -> Result<RemoveResponse, ErrorBody> {
     let root = match find(ctx, target).await {
         Ok(root) => root,
-        Err(error) => return remove_partial(ctx, target, error).await,
+        Err(error) => {
+            return match bittorrent::remove(ctx, target).await? {
+                Some(removed) => Ok(removed),
+                None => remove_partial(ctx, target, error).await,
+            };
+        }
     };
     let address = root.address;
     let freed_bytes = ctx

@@ -2,8 +2,8 @@
 
 use crate::clock::unix_now;
 use crate::context::Context;
-use crate::{errors, roots};
-use potluck_api::{ErrorBody, ShareEvent, ShareRequest};
+use crate::{bittorrent, errors, roots};
+use potluck_api::{ErrorBody, ShareEvent, ShareRequest, SharedTorrent, TorrentWish};
 use potluck_store::{ShareProgress, Shared};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -27,6 +27,7 @@ pub(crate) async fn run(
         let message = format!("'{}' is not an absolute path", errors::clip(relative));
         return Err(errors::usage(message, "the API takes absolute paths"));
     }
+    let torrent = torrent_of(&request)?;
     let ask = potluck_store::ShareRequest {
         paths: request.paths.iter().map(PathBuf::from).collect(),
         name: request.name,
@@ -49,12 +50,35 @@ pub(crate) async fn run(
         .await
         .ok_or_else(errors::stopping)?
         .map_err(|error| errors::share(&error))?;
-    announce_and_link(ctx, shared, events, started).await
+    let torrents = match torrent {
+        Some((path, wish)) => bittorrent::share(ctx, &path, &wish, stop).await?,
+        None => Vec::new(),
+    };
+    announce_and_link(ctx, shared, torrents, events, started).await
+}
+
+/// What is to be shared as torrents too.
+fn torrent_of(request: &ShareRequest) -> Result<Option<(PathBuf, TorrentWish)>, ErrorBody> {
+    let Some(wish) = &request.torrent else {
+        return Ok(None);
+    };
+    match request.paths.as_slice() {
+        [path] if !request.copy => Ok(Some((path.into(), wish.clone()))),
+        [_] => Err(errors::usage(
+            "a torrent is served from where its files are, not from a copy",
+            "leave out --copy or --torrent",
+        )),
+        _ => Err(errors::usage(
+            "a torrent is of one file or folder",
+            "share them one by one, or put them in one folder",
+        )),
+    }
 }
 
 async fn announce_and_link(
     ctx: &Arc<Context>,
     shared: Shared,
+    torrents: Vec<SharedTorrent>,
     events: &mpsc::Sender<ShareEvent>,
     started: Instant,
 ) -> Result<ShareEvent, ErrorBody> {
@@ -84,6 +108,7 @@ async fn announce_and_link(
         bytes: root.bytes,
         files: root.files,
         seconds: started.elapsed().as_secs_f64(),
+        torrents,
     })
 }
 

@@ -1,5 +1,6 @@
 //! `status`: who this node is, whom it knows, what moves.
 
+use crate::bittorrent;
 use crate::context::Context;
 use crate::dial::path_kind;
 use crate::roots;
@@ -30,6 +31,7 @@ pub(crate) async fn report(ctx: &Arc<Context>) -> Status {
         .collect();
     let mut transfers = ctx.downloads.report();
     transfers.extend(uploads(ctx, &names));
+    transfers.extend(bittorrent::transfers(ctx));
     Status {
         peer_id: ctx.net.peer_id().to_string(),
         addresses: ctx.addresses(),

@@ -10,11 +10,17 @@
 //! seeds), 27 (private), 47 (attributes and padding), 52 (version 2), and those that [`wire`] names;
 //! where they are silent, what libtorrent 2.1 does.
 
+pub mod announce;
 mod bencode;
+pub mod choke;
 mod infohash;
+pub mod lsd;
 mod magnet;
+pub mod merkle;
 mod metainfo;
+pub mod mse;
 pub mod session;
+pub mod web_seed;
 pub mod wire;
 
 pub use bencode::BencodeError;

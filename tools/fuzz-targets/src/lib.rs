@@ -10,6 +10,7 @@ mod bittorrent_wire;
 mod journal;
 mod link;
 mod manifest;
+mod mse;
 mod pieceset;
 mod proof;
 mod seeds;
@@ -23,6 +24,7 @@ pub use bittorrent_wire::bittorrent_wire;
 pub use journal::journal;
 pub use link::link;
 pub use manifest::manifest;
+pub use mse::mse;
 pub use pieceset::pieceset;
 pub use proof::proof;
 pub use stored_records::stored_records;
@@ -50,7 +52,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target {
         name: "bittorrent_wire",
         run: bittorrent_wire,
@@ -75,6 +77,11 @@ pub const TARGETS: [Target; 11] = [
         name: "manifest",
         run: manifest,
         seeds: manifest::seeds,
+    },
+    Target {
+        name: "mse",
+        run: mse,
+        seeds: mse::seeds,
     },
     Target {
         name: "pieceset",

@@ -1,10 +1,11 @@
-//! Project tasks: `cargo xtask test | tidy | fuzz | bench`.
+//! Project tasks: `cargo xtask test | tidy | fuzz | bench | interop`.
 //!
 //! What a task finds goes to stdout; what it runs writes where it always does.
 #![allow(clippy::print_stdout, reason = "a task's output is its report")]
 
 mod bench;
 mod fuzz;
+mod interop;
 mod test;
 mod tidy;
 mod workspace;
@@ -33,6 +34,8 @@ enum Task {
     /// Benchmarks beside other programs, in one run
     #[command(subcommand)]
     Bench(Box<bench::BenchTask>),
+    /// Fetch from other BitTorrent programs and serve them, on loopback
+    Interop(interop::InteropArgs),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +58,7 @@ fn run() -> Result<bool> {
         Task::Test(args) => test::run(&workspace, &args),
         Task::Fuzz(args) => fuzz::run(&workspace, &args),
         Task::Bench(task) => bench::run(&workspace, &task),
+        Task::Interop(args) => interop::run(&workspace, &args),
     }
 }
 

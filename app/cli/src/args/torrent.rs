@@ -1,5 +1,6 @@
 //! `torrent`
 
+use super::NodeArgs;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ pub(crate) enum TorrentAction {
     Create(CreateTorrent),
     /// Read files and tell which pieces of a torrent are there; changes nothing
     Check(CheckTorrent),
+    /// Give others a torrent whose files are here, from where they lie
+    Seed(SeedTorrent),
 }
 
 /// In which versions of BitTorrent.
@@ -116,4 +119,17 @@ pub(crate) struct CheckTorrent {
     /// What was fetched, or the folder that it is in [default: the current folder]
     #[arg(value_name = "PATH", default_value = ".")]
     pub(crate) place: PathBuf,
+}
+
+/// `torrent seed`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SeedTorrent {
+    /// A .torrent file
+    #[arg(value_name = "TORRENT")]
+    pub(crate) torrent: PathBuf,
+    /// The file or folder of the torrent, or the folder that it lies in
+    #[arg(value_name = "PLACE", default_value = ".")]
+    pub(crate) place: PathBuf,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
 }

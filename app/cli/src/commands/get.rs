@@ -12,7 +12,7 @@ use std::path::{MAIN_SEPARATOR, Path};
 /// Fetches.
 pub(crate) async fn run(app: &App, args: Get) -> Outcome {
     let request = GetRequest {
-        link: args.link,
+        link: link(args.link)?,
         dest: destination(args.output.as_deref())?,
         files: args.files,
         timeout: args.timeout,
@@ -27,6 +27,16 @@ pub(crate) async fn run(app: &App, args: Get) -> Outcome {
         async |session: &Session| fetch(app, session, &request).await,
     )
     .await
+}
+
+/// What is to be fetched. A file that is there can only be a torrent.
+fn link(given: String) -> Result<String, ErrorBody> {
+    let path = Path::new(&given);
+    let is_path = given.ends_with(".torrent") && !given.contains("://");
+    if is_path || path.is_file() {
+        return as_text(absolute(path)?);
+    }
+    Ok(given)
 }
 
 /// The destination from the root of the file system. A slash at its end stays: it says that the

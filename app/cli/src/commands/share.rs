@@ -1,5 +1,6 @@
 //! `potluck share`
 
+use super::torrent::tiers;
 use super::up;
 use crate::app::{App, absolute, as_text};
 use crate::args::Share;
@@ -7,7 +8,7 @@ use crate::failure::Outcome;
 use crate::session::{Need, Session, with};
 use crate::ui::share_view::ShareView;
 use crate::ui::units::{clip, count, duration, size};
-use potluck_api::{ErrorBody, ShareEvent, ShareRequest};
+use potluck_api::{ErrorBody, ShareEvent, ShareRequest, TorrentWish};
 use std::path::{Path, PathBuf};
 
 /// Shares; without a daemon it then serves until Ctrl-C, which is its good end.
@@ -21,6 +22,11 @@ pub(crate) async fn run(app: &App, args: Share) -> Outcome {
         name: args.name,
         copy: args.copy,
         skip_unreadable: args.skip_unreadable,
+        torrent: args.torrent.then(|| TorrentWish {
+            piece_bytes: args.piece_size,
+            trackers: tiers(&args.tracker),
+            private: false,
+        }),
     };
     let hint = "run it again to go on; what is indexed is kept";
     with(
@@ -63,6 +69,7 @@ async fn share(app: &App, session: &Session, request: &ShareRequest) -> Outcome 
             bytes,
             files,
             seconds,
+            torrents,
             ..
         } = event
         {
@@ -75,6 +82,10 @@ async fn share(app: &App, session: &Session, request: &ShareRequest) -> Outcome 
                     size(bytes)
                 ));
                 app.output.line(link)?;
+                for torrent in torrents {
+                    app.output.note(&format!("torrent: {}", torrent.file));
+                    app.output.line(torrent.magnet)?;
+                }
             }
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! `potluck torrent`
 
+use super::seed;
 use crate::app::{App, absolute};
 use crate::args::{CheckTorrent, CreateTorrent, TorrentAction, TorrentFormat};
 use crate::failure::{Failure, Outcome};
@@ -11,6 +12,7 @@ use potluck_api::{ErrorBody, ExitCode, FileState, TorrentCheck, TorrentReport};
 use potluck_daemon::torrent::{Format, NewTorrent};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use tokio::task::block_in_place;
 
 /// Widest text of a stranger that is shown in one line.
 const WIDTH: usize = 200;
@@ -19,11 +21,13 @@ const WIDTH: usize = 200;
 const MAX_LISTED: usize = 50;
 
 /// Does what was asked of a torrent.
-pub(crate) fn run(app: &App, action: TorrentAction) -> Outcome {
+pub(crate) async fn run(app: &App, action: TorrentAction) -> Outcome {
+    // The others read files for as long as that takes, beside the tasks that watch for Ctrl-C.
     match action {
-        TorrentAction::Show { torrent } => show(app, &torrent),
-        TorrentAction::Create(args) => create(app, args),
-        TorrentAction::Check(args) => check(app, &args),
+        TorrentAction::Seed(args) => seed::run(app, args).await,
+        TorrentAction::Show { torrent } => block_in_place(|| show(app, &torrent)),
+        TorrentAction::Create(args) => block_in_place(|| create(app, args)),
+        TorrentAction::Check(args) => block_in_place(|| check(app, &args)),
     }
 }
 
@@ -36,8 +40,13 @@ fn show(app: &App, torrent: &str) -> Outcome {
     files(app, &report)
 }
 
-fn create(app: &App, args: CreateTorrent) -> Outcome {
+/// Trackers as the command line names them: a tier for each flag.
+pub(super) fn tiers(flags: &[String]) -> Vec<Vec<String>> {
     let tier = |urls: &String| urls.split(',').map(|url| url.trim().to_owned()).collect();
+    flags.iter().map(tier).collect()
+}
+
+fn create(app: &App, args: CreateTorrent) -> Outcome {
     let new = NewTorrent {
         path: absolute(&args.path)?.components().collect(),
         output: args.output.unwrap_or_else(|| PathBuf::from(".")),
@@ -49,7 +58,7 @@ fn create(app: &App, args: CreateTorrent) -> Outcome {
             TorrentFormat::V2 => Format::V2,
         },
         piece_bytes: args.piece_size,
-        trackers: args.tracker.iter().map(tier).collect(),
+        trackers: tiers(&args.tracker),
         web_seeds: args.web_seed,
         private: args.private,
         comment: args.comment,
@@ -135,7 +144,7 @@ fn verdict(app: &App, found: &TorrentCheck) -> Outcome {
 }
 
 /// What is shown while files are read.
-struct ReadView<'a> {
+pub(super) struct ReadView<'a> {
     app: &'a App,
     what: &'static str,
     mode: Mode,
@@ -144,7 +153,7 @@ struct ReadView<'a> {
 }
 
 impl<'a> ReadView<'a> {
-    fn new(app: &'a App, what: &'static str) -> Self {
+    pub(super) fn new(app: &'a App, what: &'static str) -> Self {
         let mode = app.output.mode();
         Self {
             app,
@@ -156,7 +165,7 @@ impl<'a> ReadView<'a> {
     }
 
     /// Shows how far it is; breaks after Ctrl-C.
-    fn tick(&mut self, done: u64, total: u64) -> ControlFlow<()> {
+    pub(super) fn tick(&mut self, done: u64, total: u64) -> ControlFlow<()> {
         let text = format!("{} {}  {}", self.what, percent(done, total), size(total));
         if let Some(live) = &mut self.live {
             let bar = bar(self.app.output.paint(), done, total, 24);

@@ -138,6 +138,7 @@ async fn share(node: &DemoNode, original: &Path) -> Result<String, ErrorBody> {
         name: None,
         copy: false,
         skip_unreadable: false,
+        torrent: None,
     };
     let mut events = node.client.stream("share", &request).await?;
     loop {

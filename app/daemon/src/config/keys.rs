@@ -1,7 +1,7 @@
 //! The table of settings: names, help, and how each is read and shown.
 
 use super::value::{self, Wrong};
-use super::{Config, Dht};
+use super::{Config, Dht, Encryption};
 use potluck_api::{ConfigEntry, Rate};
 use toml_edit::Value;
 
@@ -50,7 +50,7 @@ impl Key {
 }
 
 /// Every setting, in the order in which they are shown.
-pub(super) const KEYS: [Key; 14] = [
+pub(super) const KEYS: [Key; 19] = [
     key(
         "net.listen",
         "Addresses to listen on; without it port 4771, or a free one when that is taken",
@@ -191,6 +191,58 @@ pub(super) const KEYS: [Key; 14] = [
         },
     )
     .live()
+    .list(),
+    key(
+        "bittorrent.enabled",
+        "Fetch and serve torrents",
+        |config, value| value::boolean(value).map(|found| config.bittorrent.enabled = found),
+        |config| config.bittorrent.enabled.to_string(),
+    ),
+    key(
+        "bittorrent.port",
+        "Port where BitTorrent peers reach this node, from its first torrent on; 0 for any",
+        |config, value| {
+            let found = value::count(value, 0, 65_535)?;
+            config.bittorrent.port = u16::try_from(found).unwrap_or_default();
+            Ok(())
+        },
+        |config| config.bittorrent.port.to_string(),
+    ),
+    key(
+        "bittorrent.encryption",
+        "Encrypted connections to BitTorrent peers: prefer, require or off",
+        |config, value| {
+            config.bittorrent.encryption = value::choice(
+                value,
+                &[
+                    ("prefer", Encryption::Prefer),
+                    ("require", Encryption::Require),
+                    ("off", Encryption::Off),
+                ],
+            )?;
+            Ok(())
+        },
+        |config| {
+            let name = match config.bittorrent.encryption {
+                Encryption::Prefer => "prefer",
+                Encryption::Require => "require",
+                Encryption::Off => "off",
+            };
+            name.to_owned()
+        },
+    ),
+    key(
+        "bittorrent.dht",
+        "Find BitTorrent peers in the DHT; everybody there can see what you look for",
+        |config, value| value::boolean(value).map(|found| config.bittorrent.dht = found),
+        |config| config.bittorrent.dht.to_string(),
+    ),
+    key(
+        "bittorrent.dht_nodes",
+        "Nodes by which this node finds into the DHT, HOST:PORT; empty for those that all use",
+        |config, value| value::hosts(value).map(|found| config.bittorrent.dht_nodes = found),
+        |config| config.bittorrent.dht_nodes.join(","),
+    )
     .list(),
 ];
 

@@ -184,6 +184,36 @@ fn address(text: &str) -> Result<Multiaddr, Wrong> {
     })
 }
 
+/// A list of hosts with their ports.
+pub(super) fn hosts(value: &Value) -> Result<Vec<String>, Wrong> {
+    let example = "nodes such as \"router.example.org:6881\"";
+    let list = value
+        .as_array()
+        .ok_or_else(|| Wrong::kind(value, &format!("a list of {example}")))?;
+    let mut found = Vec::new();
+    for item in list {
+        let text = item.as_str().ok_or_else(|| Wrong::kind(item, example))?;
+        let parts = text.rsplit_once(':');
+        let parts = parts.filter(|(host, port)| {
+            !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+        });
+        if parts.is_none() {
+            return Err(Wrong::new(
+                format!("has {}, which is not HOST:PORT", quoted(text)),
+                format!("write {example}"),
+            ));
+        }
+        found.push(text.to_owned());
+    }
+    if found.len() > 64 {
+        return Err(Wrong::new(
+            format!("has {} nodes", found.len()),
+            "64 are the most",
+        ));
+    }
+    Ok(found)
+}
+
 /// A list of multiaddresses that name a peer.
 pub(super) fn peers(value: &Value) -> Result<Vec<String>, Wrong> {
     let found = addresses(value)?;

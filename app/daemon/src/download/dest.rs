@@ -26,7 +26,7 @@ fn short(address: &Address) -> String {
 
 /// The final path. An existing folder, or a path that ends in a slash, receives the content under
 /// its own name; `held` is where this root stands already, if it was fetched before.
-pub(super) fn path(asked: &str, name: &str, held: Option<&Path>) -> Result<PathBuf, ErrorBody> {
+pub(crate) fn path(asked: &str, name: &str, held: Option<&Path>) -> Result<PathBuf, ErrorBody> {
     let asked_path = PathBuf::from(asked);
     if !asked_path.is_absolute() {
         let message = format!("'{}' is not an absolute path", errors::clip(asked));
@@ -69,7 +69,7 @@ pub(super) fn select(manifest: &Manifest, patterns: &[String]) -> Result<Selecti
 }
 
 /// Compiles the patterns, so that a malformed one is told before anything is fetched.
-pub(super) fn compile(patterns: &[String]) -> Result<GlobSet, ErrorBody> {
+pub(crate) fn compile(patterns: &[String]) -> Result<GlobSet, ErrorBody> {
     let bad = |pattern: &str, error: &dyn std::fmt::Display| {
         errors::usage(
             format!("'{}' is not a pattern: {error}", errors::clip(pattern)),

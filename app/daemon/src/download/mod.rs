@@ -10,6 +10,7 @@ mod repair;
 mod report;
 mod sources;
 
+pub(crate) use dest::{compile, path as destination};
 pub(crate) use repair::repair;
 
 use crate::context::Context;
@@ -113,7 +114,7 @@ fn parse(text: &str) -> Result<Link, ErrorBody> {
     Ok(link)
 }
 
-fn patience(timeout: Option<f64>) -> Result<Option<Duration>, ErrorBody> {
+pub(crate) fn patience(timeout: Option<f64>) -> Result<Option<Duration>, ErrorBody> {
     timeout
         .map(|seconds| {
             Duration::try_from_secs_f64(seconds)

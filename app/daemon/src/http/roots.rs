@@ -2,12 +2,12 @@
 
 use super::{ApiError, lines};
 use crate::context::Context;
-use crate::{download, roots, share, verify};
+use crate::{bittorrent, download, roots, share, verify};
 use axum::extract::State;
 use axum::response::{Json, Response};
 use potluck_api::{
     GetEvent, GetRequest, PinRequest, RemoveRequest, RemoveResponse, RootList, RootSummary,
-    ShareEvent, ShareRequest, VerifyEvent, VerifyRequest,
+    SeedEvent, SeedRequest, ShareEvent, ShareRequest, VerifyEvent, VerifyRequest,
 };
 use std::sync::Arc;
 
@@ -29,9 +29,27 @@ pub(super) async fn get(
     Json(request): Json<GetRequest>,
 ) -> Response {
     lines::respond(move |events, stop| async move {
-        let last = match download::run(&ctx, request, &events, &stop).await {
+        let done = if bittorrent::is_torrent(&request.link) {
+            Box::pin(bittorrent::get(&ctx, request, &events, &stop)).await
+        } else {
+            download::run(&ctx, request, &events, &stop).await
+        };
+        let last = match done {
             Ok(done) => done,
             Err(error) => GetEvent::Error(error),
+        };
+        let _ = events.send(last).await;
+    })
+}
+
+pub(super) async fn seed(
+    State(ctx): State<Arc<Context>>,
+    Json(request): Json<SeedRequest>,
+) -> Response {
+    lines::respond(move |events, stop| async move {
+        let last = match bittorrent::seed(&ctx, request, &events, &stop).await {
+            Ok(seeding) => seeding,
+            Err(error) => SeedEvent::Error(error),
         };
         let _ = events.send(last).await;
     })

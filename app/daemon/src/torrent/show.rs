@@ -51,7 +51,7 @@ fn named(hashes: InfoHashes) -> TorrentReport {
 }
 
 /// Reads and checks a torrent file.
-pub(super) fn read_file(path: &Path) -> Result<Metainfo, ErrorBody> {
+pub(crate) fn read_file(path: &Path) -> Result<Metainfo, ErrorBody> {
     let shown = path.display();
     let bytes = read(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => errors::not_found(
@@ -96,13 +96,6 @@ pub(super) fn report(torrent: &Metainfo) -> TorrentReport {
         })
         .collect();
     let bytes = files.iter().map(|file| file.bytes).sum();
-    let magnet = Magnet {
-        name: Some(info.name().to_owned()),
-        size: Some(bytes),
-        trackers: torrent.trackers.concat(),
-        web_seeds: torrent.web_seeds.clone(),
-        ..Magnet::new(info.hashes())
-    };
     TorrentReport {
         name: Some(info.name().to_owned()),
         private: info.is_private(),
@@ -115,7 +108,21 @@ pub(super) fn report(torrent: &Metainfo) -> TorrentReport {
         comment: torrent.comment.clone(),
         created_by: torrent.created_by.clone(),
         created_unix: torrent.creation_date_seconds,
-        magnet: magnet.to_string(),
+        magnet: magnet(torrent).to_string(),
         ..named(info.hashes())
+    }
+}
+
+/// The magnet link that leads to a torrent.
+pub(crate) fn magnet(torrent: &Metainfo) -> Magnet {
+    let info = torrent.info();
+    let files = info.files().iter();
+    let real = files.filter(|file| file.kind != FileKind::Padding);
+    Magnet {
+        name: Some(info.name().to_owned()),
+        size: Some(real.map(|file| file.size).sum()),
+        trackers: torrent.trackers.concat(),
+        web_seeds: torrent.web_seeds.clone(),
+        ..Magnet::new(info.hashes())
     }
 }

@@ -48,7 +48,7 @@ pub struct Api {
 impl Api {
     fn new(file: ApiFile, ready: ReadyEvent) -> Self {
         Self {
-            http: reqwest::Client::new(),
+            http: client(),
             file,
             ready,
         }
@@ -139,6 +139,7 @@ impl Api {
             name: None,
             copy: false,
             skip_unreadable: false,
+            torrent: None,
         };
         match self.lines("share", &request).await.pop() {
             Some(ShareEvent::Shared { cid, .. }) => cid,
@@ -313,4 +314,11 @@ pub fn be_a_node() {
     println!("{READY}{}", serde_json::to_string(&greeting).unwrap());
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     runtime.block_on(node.shutdown());
+}
+
+/// A client that wants a provider of cryptography although it speaks plain HTTP.
+fn client() -> reqwest::Client {
+    // Another test of this process may have been faster.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
 }

@@ -6,7 +6,8 @@ use crate::{Info, MAX_PIECE_BYTES, MAX_PIECES};
 /// Number and size of a torrent's pieces.
 ///
 /// In a torrent of version 2 alone the last piece of each file may be short. That is known to whoever
-/// knows the files; here such a piece counts as full.
+/// knows the files; here such a piece counts as full, as some clients ask for whole blocks past the end
+/// of a file (libtorrent 2.0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     pieces: u32,
@@ -29,10 +30,15 @@ impl Geometry {
     /// The pieces of a torrent.
     #[must_use]
     pub fn of(info: &Info) -> Self {
+        let pieces = info.pieces();
+        let total_bytes = match info.hashes().v1 {
+            Some(_) => info.total_bytes(),
+            None => u64::from(pieces) * info.piece_bytes(),
+        };
         Self {
-            pieces: info.pieces(),
+            pieces,
             piece_bytes: info.piece_bytes(),
-            total_bytes: info.total_bytes(),
+            total_bytes,
         }
     }
 

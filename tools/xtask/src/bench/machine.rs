@@ -4,16 +4,16 @@ use serde::Serialize;
 
 /// What a reader needs to place a figure.
 #[derive(Serialize)]
-pub(super) struct Machine {
-    pub(super) cores: usize,
-    pub(super) cpu: String,
-    pub(super) memory_mib: u64,
-    pub(super) kernel: String,
+pub(crate) struct Machine {
+    pub(crate) cores: usize,
+    pub(crate) cpu: String,
+    pub(crate) memory_mib: u64,
+    pub(crate) kernel: String,
 }
 
 impl Machine {
     /// Reads `/proc`; what is not told there is `unknown` or 0.
-    pub(super) fn this() -> Self {
+    pub(crate) fn this() -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let kernel = read("/proc/sys/kernel/osrelease");
         let memory_kib: u64 = field(&read("/proc/meminfo"), "MemTotal")
@@ -36,12 +36,12 @@ impl Machine {
     }
 
     /// Cores of this machine.
-    pub(super) fn cores() -> usize {
+    pub(crate) fn cores() -> usize {
         std::thread::available_parallelism().map_or(1, usize::from)
     }
 
     /// One sentence for the Markdown page.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let Self {
             cores,
             cpu,
@@ -53,7 +53,7 @@ impl Machine {
 }
 
 /// CPU seconds that all cores together were busy since the machine started, where `/proc` tells.
-pub(super) fn busy_seconds() -> Option<f64> {
+pub(crate) fn busy_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/stat").ok()?;
     parse_busy(&stat).map(|ticks| ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }

@@ -43,25 +43,25 @@ impl Options {
 }
 
 /// The folders and programs that a benchmark works with.
-pub(super) struct Bench {
+pub(crate) struct Bench {
     /// Root of the project.
-    pub(super) root: PathBuf,
+    pub(crate) root: PathBuf,
     /// Helper scripts of the project.
-    pub(super) scripts: PathBuf,
+    pub(crate) scripts: PathBuf,
     /// What is moved, kept between invocations.
-    pub(super) payloads: PathBuf,
+    pub(crate) payloads: PathBuf,
     /// Emptied before each run.
-    pub(super) scratch: PathBuf,
+    pub(crate) scratch: PathBuf,
     /// Programs that were installed, kept between invocations.
-    pub(super) tools: PathBuf,
+    pub(crate) tools: PathBuf,
     /// The program of this tree.
-    pub(super) potluck: PathBuf,
-    pub(super) timeout: Duration,
+    pub(crate) potluck: PathBuf,
+    pub(crate) timeout: Duration,
 }
 
 impl Bench {
     /// Makes the folders and builds the program, unless one is named.
-    pub(super) fn prepare(workspace: &Workspace, options: &Options) -> Result<Self> {
+    pub(crate) fn prepare(workspace: &Workspace, options: &Options) -> Result<Self> {
         let base = workspace.target.join("bench");
         let own =
             |named: &Option<PathBuf>, name: &str| named.clone().unwrap_or_else(|| base.join(name));
@@ -86,7 +86,7 @@ impl Bench {
     }
 
     /// Installs what is missing, and says why when it cannot.
-    pub(super) fn install(&self, what: &str) -> Result<()> {
+    pub(crate) fn install(&self, what: &str) -> Result<()> {
         let output = Command::new("bash")
             .arg(self.scripts.join("install.sh"))
             .arg(what)
@@ -105,17 +105,17 @@ impl Bench {
     }
 
     /// A program that `install` put there with cargo.
-    pub(super) fn cargo_tool(&self, name: &str) -> PathBuf {
+    pub(crate) fn cargo_tool(&self, name: &str) -> PathBuf {
         self.tools.join("cargo").join("bin").join(name)
     }
 
     /// The log of one process of a run.
-    pub(super) fn log(&self, name: &str) -> PathBuf {
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.scratch.join(format!("{name}.log"))
     }
 
     /// An empty scratch folder, and nothing of the last run left to be written to disk.
-    pub(super) fn clear(&self) -> Result<()> {
+    pub(crate) fn clear(&self) -> Result<()> {
         remove(&self.scratch)?;
         std::fs::create_dir_all(&self.scratch)
             .with_context(|| format!("cannot make {}", self.scratch.display()))?;
@@ -124,12 +124,12 @@ impl Bench {
     }
 
     /// Removes what a run left. After a failure the logs stay, to be looked at.
-    pub(super) fn clean_up(&self) -> Result<()> {
+    pub(crate) fn clean_up(&self) -> Result<()> {
         remove(&self.scratch)
     }
 
     /// A new folder in the scratch folder.
-    pub(super) fn folder(&self, name: &str) -> Result<PathBuf> {
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
         let path = self.scratch.join(name);
         std::fs::create_dir_all(&path)
             .with_context(|| format!("cannot make {}", path.display()))?;
@@ -145,7 +145,8 @@ fn remove(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn build(workspace: &Workspace) -> Result<PathBuf> {
+/// Builds the program of this tree.
+pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     let status = workspace
         .cargo()
         .args(["build", "--release", "--package", "potluck"])
@@ -158,7 +159,7 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 /// The first line that a program says, on either channel.
-pub(super) fn first_line(command: &mut Command) -> Result<String> {
+pub(crate) fn first_line(command: &mut Command) -> Result<String> {
     let output = command
         .output()
         .with_context(|| format!("cannot run {command:?}"))?;

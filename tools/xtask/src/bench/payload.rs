@@ -63,7 +63,7 @@ fn make(path: &Path, bytes: u64) -> Result<()> {
 }
 
 /// Whether two files hold the same.
-pub(super) fn same_bytes(left: &Path, right: &Path) -> Result<bool> {
+pub(crate) fn same_bytes(left: &Path, right: &Path) -> Result<bool> {
     let open = |path: &Path| -> Result<_> {
         File::open(path).with_context(|| format!("cannot read {}", path.display()))
     };

@@ -20,17 +20,17 @@ const PEAK_EVERY: Duration = Duration::from_millis(20);
 
 /// What a process took until its end.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     /// Seconds since its start.
-    pub(super) seconds: f64,
+    pub(crate) seconds: f64,
     /// CPU seconds of it and its descendants, where `/proc` tells.
-    pub(super) cpu: Option<f64>,
+    pub(crate) cpu: Option<f64>,
     /// The most memory that it held.
-    pub(super) peak_mib: Option<f64>,
+    pub(crate) peak_mib: Option<f64>,
 }
 
 /// A running child; killed when dropped.
-pub(super) struct Process {
+pub(crate) struct Process {
     name: String,
     child: Child,
     /// Behind a lock, so that threads can share a process; one waits at a time.
@@ -43,7 +43,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts a command whose stderr goes to `log` and whose stdout is read line by line.
-    pub(super) fn start(command: &mut Command, log: &Path, timeout: Duration) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command, log: &Path, timeout: Duration) -> Result<Self> {
         let name = name(command);
         let log = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         command
@@ -78,12 +78,12 @@ impl Process {
     }
 
     /// Seconds since the start.
-    pub(super) fn age(&self) -> f64 {
+    pub(crate) fn age(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
     }
 
     /// Waits for a line of stdout that `pick` makes something of.
-    pub(super) fn wait_line<T>(&self, mut pick: impl FnMut(&str) -> Option<T>) -> Result<T> {
+    pub(crate) fn wait_line<T>(&self, mut pick: impl FnMut(&str) -> Option<T>) -> Result<T> {
         let mut last = String::new();
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());
@@ -109,7 +109,7 @@ impl Process {
     }
 
     /// The next line of stdout, if there is one within this time.
-    pub(super) fn next_line(&self, wait: Duration) -> Result<Option<String>> {
+    pub(crate) fn next_line(&self, wait: Duration) -> Result<Option<String>> {
         match self.lines().recv_timeout(wait) {
             Ok(line) => Ok(Some(line)),
             Err(RecvTimeoutError::Timeout) => Ok(None),
@@ -122,7 +122,7 @@ impl Process {
     }
 
     /// Waits for the process to end well.
-    pub(super) fn wait_end(mut self) -> Result<Ended> {
+    pub(crate) fn wait_end(mut self) -> Result<Ended> {
         loop {
             if let Some(ended) = self.has_ended()? {
                 return Ok(ended);
@@ -137,7 +137,7 @@ impl Process {
     }
 
     /// What it took, once it has ended well; an error if it has ended badly.
-    pub(super) fn has_ended(&mut self) -> Result<Option<Ended>> {
+    pub(crate) fn has_ended(&mut self) -> Result<Option<Ended>> {
         // Leaves the process to be reaped, because its CPU time is gone from /proc afterwards.
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let status = waitid(WaitId::Pid(self.pid()?), look).context("lost sight of a child")?;
@@ -165,29 +165,29 @@ impl Process {
     }
 
     /// CPU seconds of the process and its descendants so far, where `/proc` tells.
-    pub(super) fn cpu_seconds(&self) -> Option<f64> {
+    pub(crate) fn cpu_seconds(&self) -> Option<f64> {
         tree_seconds(self.child.id())
     }
 
     /// CPU seconds since `before`.
-    pub(super) fn cpu_since(&self, before: Option<f64>) -> Option<f64> {
+    pub(crate) fn cpu_since(&self, before: Option<f64>) -> Option<f64> {
         self.cpu_seconds()
             .zip(before)
             .map(|(now, before)| now - before)
     }
 
     /// The most memory that the process held so far.
-    pub(super) fn peak_mib(&self) -> Option<f64> {
+    pub(crate) fn peak_mib(&self) -> Option<f64> {
         memory_mib(self.child.id(), "VmHWM")
     }
 
     /// The memory that the process holds.
-    pub(super) fn resident_mib(&self) -> Option<f64> {
+    pub(crate) fn resident_mib(&self) -> Option<f64> {
         memory_mib(self.child.id(), "VmRSS")
     }
 
     /// Ends the process, politely first.
-    pub(super) fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         kill_process(self.pid()?, Signal::TERM).context("cannot stop a child")?;
         let deadline = Instant::now() + STOP_GRACE;
         while Instant::now() < deadline {

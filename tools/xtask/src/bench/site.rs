@@ -10,14 +10,14 @@ use anyhow::{Context, Result, ensure};
 use potluck_netlab::Lab;
 
 /// Loopback, or a lab.
-pub(super) enum Site {
+pub(crate) enum Site {
     Loopback,
     Lab(Lab),
 }
 
 impl Site {
     /// The address of a node.
-    pub(super) fn address(&self, node: usize) -> Ipv4Addr {
+    pub(crate) fn address(&self, node: usize) -> Ipv4Addr {
         match self {
             Self::Loopback => Ipv4Addr::LOCALHOST,
             Self::Lab(_) => Lab::address(node),
@@ -25,7 +25,7 @@ impl Site {
     }
 
     /// A command on a node. It ends with the thread that starts it.
-    pub(super) fn command(&self, node: usize, program: impl AsRef<OsStr>) -> Command {
+    pub(crate) fn command(&self, node: usize, program: impl AsRef<OsStr>) -> Command {
         match self {
             Self::Loopback => leashed(program.as_ref()),
             Self::Lab(lab) => lab.command(node, program),
@@ -33,7 +33,7 @@ impl Site {
     }
 
     /// A port of a node that was free a moment ago, for programs that can't choose one themselves.
-    pub(super) fn free_port(&self, node: usize) -> Result<u16> {
+    pub(crate) fn free_port(&self, node: usize) -> Result<u16> {
         let address = self.address(node);
         self.inside(node, || {
             let listener = TcpListener::bind((address, 0)).context("no free port")?;
@@ -42,7 +42,7 @@ impl Site {
     }
 
     /// Waits until something listens.
-    pub(super) fn wait_for_port(&self, node: usize, port: u16, timeout: Duration) -> Result<()> {
+    pub(crate) fn wait_for_port(&self, node: usize, port: u16, timeout: Duration) -> Result<()> {
         let address = self.address(node);
         self.inside(node, || {
             let deadline = Instant::now() + timeout;
@@ -55,7 +55,7 @@ impl Site {
     }
 
     /// Does something from within a node.
-    pub(super) fn inside<T: Send>(
+    pub(crate) fn inside<T: Send>(
         &self,
         node: usize,
         act: impl FnOnce() -> Result<T> + Send,

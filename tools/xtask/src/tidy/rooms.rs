@@ -27,6 +27,7 @@ pub(super) struct Room {
 const IDENTITY: &str = "protocol/identity";
 const CONTENT: &str = "protocol/content";
 const TRANSFER: &str = "protocol/transfer";
+const BITTORRENT: &str = "protocol/bittorrent";
 
 const fn room(dir: &'static str, sees: &'static [&'static str], outside: Outside) -> Room {
     Room {
@@ -42,9 +43,14 @@ pub(super) const ROOMS: &[Room] = &[
     room(IDENTITY, &[], Outside::Pure),
     room(CONTENT, &[IDENTITY], Outside::Pure),
     room(TRANSFER, &[IDENTITY, CONTENT], Outside::Pure),
-    room("protocol/bittorrent", &[CONTENT], Outside::Pure),
+    room(BITTORRENT, &[CONTENT], Outside::Pure),
     room("io/net", &[IDENTITY, CONTENT, TRANSFER], Outside::Any),
-    room("io/store", &[IDENTITY, CONTENT, TRANSFER], Outside::Any),
+    room("io/bittorrent", &[BITTORRENT], Outside::Any),
+    room(
+        "io/store",
+        &[IDENTITY, CONTENT, TRANSFER, BITTORRENT],
+        Outside::Any,
+    ),
     room("app/api", &[], Outside::Only(&["serde", "serde_json"])),
     room(
         "app/daemon",

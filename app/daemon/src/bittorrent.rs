@@ -1,0 +1,202 @@
+//! `BitTorrent`: torrents are fetched from its peers, and served to them.
+
+mod addresses;
+mod assembly;
+mod content;
+mod dht;
+mod get;
+mod hello;
+mod list;
+mod listen;
+mod news;
+mod peer;
+mod seed;
+mod share;
+mod source;
+mod swarm;
+
+pub(crate) use get::get;
+pub(crate) use list::{list, remove, transfers};
+pub(crate) use seed::{resume, seed};
+pub(crate) use share::share;
+pub(crate) use source::is_torrent;
+
+use crate::config::{self, Config};
+use crate::context::Context;
+use crate::errors;
+use hello::Hello;
+use potluck_api::ErrorBody;
+use potluck_bittorrent::wire::PeerId;
+use potluck_bittorrent::{InfoHashV1, InfoHashes};
+use potluck_bittorrent_net::dht::DhtHandle;
+use potluck_bittorrent_net::stream::{Encryption, PeerStream};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use swarm::SwarmHandle;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio_util::task::TaskTracker;
+
+/// How long swarms may take to end.
+const ENDING: Duration = Duration::from_secs(4);
+
+/// Names a connection within its torrent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct PeerKey(pub(crate) u64);
+
+/// Somebody who connected to this node.
+pub(crate) struct Incoming {
+    stream: PeerStream,
+    hello: Hello,
+    address: SocketAddr,
+}
+
+/// All torrents of a node.
+pub(crate) struct Torrents {
+    id: PeerId,
+    config: Mutex<Settings>,
+    swarms: Mutex<BTreeMap<InfoHashV1, SwarmHandle>>,
+    /// The port where this node listens, once a torrent made it listen.
+    listening: AsyncMutex<()>,
+    port: Mutex<Option<u16>>,
+    tasks: TaskTracker,
+    dht: AsyncMutex<Option<DhtHandle>>,
+}
+
+/// What the owner allows.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) enabled: bool,
+    pub(crate) port: u16,
+    pub(crate) encryption: Encryption,
+    pub(crate) dht: bool,
+    pub(crate) dht_nodes: Vec<String>,
+    /// The node lives only as long as a command.
+    pub(crate) in_command: bool,
+}
+
+impl Settings {
+    /// Those of a config file. A node within a command takes any port that is free.
+    pub(crate) fn of(config: &Config, in_command: bool) -> Self {
+        let port = config.bittorrent.port;
+        Self {
+            enabled: config.bittorrent.enabled,
+            port: if in_command { 0 } else { port },
+            encryption: match config.bittorrent.encryption {
+                config::Encryption::Prefer => Encryption::Prefer,
+                config::Encryption::Require => Encryption::Require,
+                config::Encryption::Off => Encryption::Off,
+            },
+            dht: config.bittorrent.dht,
+            dht_nodes: config.bittorrent.dht_nodes.clone(),
+            in_command,
+        }
+    }
+}
+
+/// The answer when the owner wants no torrents.
+fn switched_off() -> ErrorBody {
+    errors::failed(
+        "BitTorrent is switched off",
+        "switch it on with 'potluck config set bittorrent.enabled true'",
+    )
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Torrents {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            id: new_id(),
+            config: Mutex::new(settings),
+            swarms: Mutex::default(),
+            listening: AsyncMutex::default(),
+            port: Mutex::default(),
+            tasks: TaskTracker::new(),
+            dht: AsyncMutex::default(),
+        }
+    }
+
+    /// How this node calls itself to peers.
+    fn id(&self) -> PeerId {
+        self.id
+    }
+
+    fn settings(&self) -> Settings {
+        lock(&self.config).clone()
+    }
+
+    fn encryption(&self) -> Encryption {
+        lock(&self.config).encryption
+    }
+
+    /// Where peers reach this node.
+    fn port(&self) -> Option<u16> {
+        *lock(&self.port)
+    }
+
+    /// The swarm of a torrent by one of its names.
+    fn find(&self, name: &InfoHashV1) -> Option<SwarmHandle> {
+        lock(&self.swarms).get(name).cloned()
+    }
+
+    /// Whether a torrent is served or fetched now.
+    fn is_active(&self, hashes: &InfoHashes) -> bool {
+        names(hashes).any(|name| self.find(&name).is_some())
+    }
+
+    /// The swarm of a torrent, which is started if there is none.
+    fn join(&self, ctx: &Arc<Context>, hashes: InfoHashes) -> SwarmHandle {
+        let mut swarms = lock(&self.swarms);
+        let known = names(&hashes).find_map(|name| swarms.get(&name).cloned());
+        if let Some(known) = known.filter(|known| !known.requests.is_closed()) {
+            return known;
+        }
+        let handle = swarm::start(ctx, hashes);
+        for name in names(&hashes) {
+            swarms.insert(name, handle.clone());
+        }
+        handle
+    }
+
+    /// Waits until all swarms have ended, which they do when the node shuts down: downloads make a last
+    /// checkpoint, trackers are told.
+    pub(crate) async fn end(&self) {
+        self.tasks.close();
+        let ending = async {
+            self.tasks.wait().await;
+            self.end_dht().await;
+        };
+        let _ = tokio::time::timeout(ENDING, ending).await;
+    }
+
+    /// A swarm has ended.
+    fn ended(&self, hashes: &InfoHashes) {
+        let mut swarms = lock(&self.swarms);
+        for name in names(hashes) {
+            if swarms
+                .get(&name)
+                .is_some_and(|known| known.requests.is_closed())
+            {
+                swarms.remove(&name);
+            }
+        }
+    }
+}
+
+/// The names by which a torrent is asked for.
+fn names(hashes: &InfoHashes) -> impl Iterator<Item = InfoHashV1> + use<> {
+    let v2 = hashes.v2.map(|hash| hash.truncated());
+    [hashes.v1, v2].into_iter().flatten()
+}
+
+/// A name for this run of the node: who watches can't tell two runs to be of one node (BEP 20).
+fn new_id() -> PeerId {
+    let mut id = *b"-PL0010-000000000000";
+    let random: [u8; 12] = rand::random();
+    id[8..].copy_from_slice(&random);
+    PeerId::from_bytes(id)
+}

@@ -1,0 +1,195 @@
+//! Where peers of one torrent may be, and when to try them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// Addresses that are remembered, at most.
+const MAX_KNOWN: usize = 2000;
+/// Hosts that are refused, at most.
+const MAX_BANNED: usize = 4096;
+/// Pauses after a failure: the first, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(1800));
+/// Pause after a connection that worked.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Who told of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum From {
+    /// The link, or the user.
+    Link,
+    Tracker,
+    Dht,
+    Pex,
+    /// A peer that connected to us and says where it listens.
+    Itself,
+}
+
+#[derive(Debug)]
+struct Known {
+    from: From,
+    failures: u32,
+    not_before: Instant,
+    /// A connection to it is being made, or is there.
+    busy: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Addresses {
+    known: BTreeMap<SocketAddr, Known>,
+    banned: BTreeSet<IpAddr>,
+}
+
+impl Addresses {
+    /// Adds an address. False when it is known, refused, or one where nobody can be.
+    pub(super) fn add(&mut self, address: SocketAddr, from: From, now: Instant) -> bool {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let ip = address.ip();
+        let nowhere = address.port() == 0 || ip.is_unspecified() || ip.is_multicast();
+        if nowhere || self.banned.contains(&ip) || self.known.contains_key(&address) {
+            return false;
+        }
+        if self.known.len() >= MAX_KNOWN && !self.make_room(from) {
+            return false;
+        }
+        let known = Known {
+            from,
+            failures: 0,
+            not_before: now,
+            busy: false,
+        };
+        self.known.insert(address, known);
+        true
+    }
+
+    /// Forgets one that failed, or one of a worse origin.
+    fn make_room(&mut self, from: From) -> bool {
+        let idle = self.known.iter().filter(|(_, known)| !known.busy);
+        let worst = idle.max_by_key(|(_, known)| (known.failures, known.from));
+        let worst = worst.filter(|(_, known)| known.failures > 0 || known.from > from);
+        let Some(address) = worst.map(|(address, _)| *address) else {
+            return false;
+        };
+        self.known.remove(&address);
+        true
+    }
+
+    /// The address to try next, which is busy from now on.
+    pub(super) fn next(&mut self, now: Instant) -> Option<SocketAddr> {
+        let ready = self.known.iter_mut();
+        let ready = ready.filter(|(_, known)| !known.busy && known.not_before <= now);
+        let (address, known) = ready.min_by_key(|(_, known)| (known.failures, known.from))?;
+        known.busy = true;
+        Some(*address)
+    }
+
+    /// The connection to it could not be made, or is gone.
+    pub(super) fn ended(&mut self, address: &SocketAddr, worked: bool, now: Instant) {
+        let Some(known) = self.known.get_mut(address) else {
+            return;
+        };
+        known.busy = false;
+        if worked {
+            known.failures = 0;
+            known.not_before = now + AGAIN;
+        } else {
+            let pause = PAUSES.0 * 2u32.pow(known.failures.min(8));
+            known.not_before = now + pause.min(PAUSES.1);
+            known.failures += 1;
+        }
+    }
+
+    /// This address is this node itself, or of no use: it is not tried again.
+    pub(super) fn forget(&mut self, address: &SocketAddr) {
+        if let Some(known) = self.known.get_mut(address) {
+            known.busy = true;
+        }
+    }
+
+    /// Refuses a host from now on.
+    pub(super) fn ban(&mut self, ip: IpAddr) {
+        let ip = ip.to_canonical();
+        if ip.is_loopback() {
+            // All peers of a test, and of programs on this machine, have it.
+            return;
+        }
+        if self.banned.len() >= MAX_BANNED {
+            self.banned.pop_first();
+        }
+        self.banned.insert(ip);
+        self.known.retain(|address, _| address.ip() != ip);
+    }
+
+    pub(super) fn is_banned(&self, ip: IpAddr) -> bool {
+        self.banned.contains(&ip.to_canonical())
+    }
+
+    /// How many are known.
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(n: u32) -> SocketAddr {
+        let [a, b, c, d] = n.to_be_bytes();
+        SocketAddr::from(([a | 1, b, c, d], 6881))
+    }
+
+    #[test]
+    fn addresses_are_bounded_and_better_ones_take_the_place_of_worse() {
+        let (mut all, now) = (Addresses::default(), Instant::now());
+        for n in 0..10_000 {
+            all.add(address(n), From::Pex, now);
+        }
+        assert_eq!(all.len(), MAX_KNOWN);
+        assert!(!all.add(address(20_000), From::Pex, now));
+        assert!(all.add(address(20_000), From::Link, now));
+        assert_eq!(all.next(now), Some(address(20_000)));
+        assert_eq!(all.len(), MAX_KNOWN);
+    }
+
+    #[test]
+    fn what_fails_is_tried_ever_later() {
+        let (mut all, mut now) = (Addresses::default(), Instant::now());
+        all.add(address(1), From::Tracker, now);
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            assert_eq!(all.next(now), Some(address(1)));
+            assert_eq!(all.next(now), None, "it is busy");
+            all.ended(&address(1), false, now);
+            let begin = now;
+            while all.known[&address(1)].not_before > now {
+                now += Duration::from_secs(1);
+            }
+            pauses.push(now.duration_since(begin).as_secs());
+        }
+        assert_eq!(pauses[..3], [10, 20, 40]);
+        assert_eq!(pauses[9], 1800);
+        assert!(all.next(now).is_some());
+        all.ended(&address(1), true, now);
+        assert_eq!(all.next(now + AGAIN), Some(address(1)));
+    }
+
+    #[test]
+    fn refused_hosts_and_impossible_addresses_are_left_out() {
+        let (mut all, now) = (Addresses::default(), Instant::now());
+        for text in ["0.0.0.0:1", "10.0.0.1:0", "224.0.0.1:9", "[::]:7"] {
+            assert!(
+                !all.add(text.parse().unwrap(), From::Tracker, now),
+                "{text}"
+            );
+        }
+        all.add(address(5), From::Tracker, now);
+        all.ban(address(5).ip());
+        assert!(all.is_banned(address(5).ip()) && all.len() == 0);
+        assert!(!all.add(address(5), From::Link, now));
+        let mapped: SocketAddr = "[::ffff:10.0.0.1]:5".parse().unwrap();
+        assert!(all.add(mapped, From::Tracker, now));
+        assert!(!all.add("10.0.0.1:5".parse().unwrap(), From::Tracker, now));
+    }
+}

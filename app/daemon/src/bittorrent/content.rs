@@ -1,0 +1,164 @@
+//! A torrent that is known: what it is, where its bytes are, which pieces are here. Shared by all of its
+//! connections.
+
+use super::PeerKey;
+use super::assembly::{Assemblies, Place, Shape, Taken};
+use potluck_bittorrent::wire::{Block, Geometry};
+use potluck_bittorrent::{Layout, Metainfo};
+use potluck_content::PieceSet;
+use potluck_store::{ReadError, TorrentDownload, TorrentReader, WriteError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use tokio::sync::broadcast;
+
+/// Pieces that came to be here and of which a connection may not know yet.
+const ARRIVALS: usize = 1024;
+
+/// A torrent that is known.
+pub(super) struct Content {
+    pub(super) metainfo: Arc<Metainfo>,
+    pub(super) layout: Layout,
+    pub(super) geometry: Geometry,
+    place: RwLock<Files>,
+    have: Mutex<PieceSet>,
+    assemblies: Assemblies,
+    /// Pieces that came to be here.
+    pub(super) arrivals: broadcast::Sender<u32>,
+}
+
+/// Where the bytes are.
+#[derive(Clone)]
+pub(super) enum Files {
+    /// On their way.
+    Coming(Arc<TorrentDownload>),
+    /// All that is wanted is under its final name.
+    Here(Arc<TorrentReader>),
+}
+
+/// Bytes could not be kept or had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FilesError {
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl Place for TorrentDownload {
+    type Error = FilesError;
+
+    fn write(&self, piece: u32, begin: u64, data: &[u8]) -> Result<(), FilesError> {
+        Ok(Self::write(self, piece, begin, data)?)
+    }
+
+    fn read(&self, piece: u32, begin: u64, out: &mut [u8]) -> Result<(), FilesError> {
+        Ok(Self::read(self, piece, begin, out)?)
+    }
+
+    fn complete(&self, piece: u32) -> Result<(), FilesError> {
+        Ok(Self::complete(self, piece)?)
+    }
+}
+
+impl Content {
+    pub(super) fn new(metainfo: Arc<Metainfo>, files: Files) -> Self {
+        let have = match &files {
+            Files::Coming(download) => download.have(),
+            Files::Here(reader) => reader.have(),
+        };
+        Self {
+            layout: metainfo.info().layout(),
+            geometry: Geometry::of(metainfo.info()),
+            metainfo,
+            place: RwLock::new(files),
+            have: Mutex::new(have),
+            assemblies: Assemblies::default(),
+            arrivals: broadcast::channel(ARRIVALS).0,
+        }
+    }
+
+    fn lock_have(&self) -> MutexGuard<'_, PieceSet> {
+        self.have.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pieces that are here.
+    pub(super) fn have(&self) -> PieceSet {
+        self.lock_have().clone()
+    }
+
+    pub(super) fn has(&self, piece: u32) -> bool {
+        self.lock_have().contains(piece)
+    }
+
+    fn files(&self) -> Files {
+        let files = self.place.read().unwrap_or_else(PoisonError::into_inner);
+        files.clone()
+    }
+
+    /// Serves the bytes from elsewhere from now on.
+    pub(super) fn move_to(&self, files: Files) {
+        if let Files::Here(reader) = &files {
+            *self.lock_have() = reader.have();
+        }
+        *self.place.write().unwrap_or_else(PoisonError::into_inner) = files;
+    }
+
+    /// Bytes of a piece.
+    pub(super) fn piece_bytes(&self, piece: u32) -> u64 {
+        self.shape(piece).bytes()
+    }
+
+    fn shape(&self, piece: u32) -> Shape<'_> {
+        Shape {
+            metainfo: &self.metainfo,
+            layout: &self.layout,
+            piece,
+        }
+    }
+
+    /// Whether a block is still to come.
+    pub(super) fn is_missing(&self, block: Block) -> bool {
+        !self.has(block.piece)
+            && !self.shape(block.piece).is_padding_block(block.begin)
+            && self.assemblies.is_missing(block)
+    }
+
+    /// Takes a block that a peer sent. Does file work.
+    pub(super) fn take(
+        &self,
+        block: Block,
+        data: &[u8],
+        from: PeerKey,
+    ) -> Result<Taken, FilesError> {
+        let Files::Coming(download) = self.files() else {
+            return Ok(Taken::Needless);
+        };
+        let piece = block.piece;
+        let given = (block.begin, data);
+        let here = || self.has(piece);
+        let taken = self
+            .assemblies
+            .take(&self.shape(piece), &*download, given, from, here)?;
+        if matches!(taken, Taken::Whole { .. }) && self.lock_have().insert(piece) {
+            let _ = self.arrivals.send(piece);
+        }
+        Ok(taken)
+    }
+
+    /// Reads a block of a piece that is here. Does file work.
+    pub(super) fn read(&self, block: Block, out: &mut [u8]) -> Result<(), FilesError> {
+        // In version 2 alone a piece ends with its file, and what is asked for beyond is zeros.
+        let there = self
+            .piece_bytes(block.piece)
+            .saturating_sub(block.begin.into());
+        let there = usize::try_from(there).unwrap_or(out.len());
+        let (out, beyond) = out.split_at_mut(there.min(out.len()));
+        beyond.fill(0);
+        if out.is_empty() {
+            return Ok(());
+        }
+        match self.files() {
+            Files::Coming(download) => Ok(download.read(block.piece, block.begin.into(), out)?),
+            Files::Here(reader) => Ok(reader.read(block.piece, block.begin.into(), out)?),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What a swarm and its connections say to each other.
+
+use super::PeerKey;
+use super::content::Content;
+use potluck_bittorrent::session::Claim;
+use potluck_bittorrent::wire::HashRequest;
+use potluck_bittorrent::wire::extended::{ExtendedHandshake, Pex};
+use std::sync::Arc;
+
+/// What a connection tells the swarm.
+pub(super) struct PeerNews {
+    pub(super) peer: PeerKey,
+    pub(super) what: News,
+}
+
+/// See [`PeerNews`].
+#[derive(Debug)]
+pub(super) enum News {
+    /// It answers requests from now on, or no more.
+    Choke(bool),
+    /// Whether it wants anything of ours.
+    Interested(bool),
+    /// What it has changed.
+    Claims(Claim),
+    /// What it tells of itself.
+    Handshake(Box<ExtendedHandshake>),
+    /// Other peers.
+    Pex(Pex),
+    /// A part of the info dictionary, of so many bytes in all.
+    Metadata {
+        piece: u32,
+        total_bytes: u32,
+        data: Vec<u8>,
+    },
+    /// It won't give a part of the info dictionary.
+    NoMetadata { piece: u32 },
+    /// Hashes of version 2.
+    Hashes {
+        request: HashRequest,
+        hashes: Vec<[u8; 32]>,
+    },
+    /// It won't give hashes.
+    NoHashes { request: HashRequest },
+    /// Bytes of blocks came, for an order.
+    Received { order: u32, bytes: u64 },
+    /// Bytes of blocks came for nothing.
+    Wasted { bytes: u64 },
+    /// A piece is whole, right and written. These peers sent wrong blocks of it before.
+    Piece {
+        order: u32,
+        piece: u32,
+        liars: Vec<PeerKey>,
+    },
+    /// A piece was whole and wrong; the one who sent all of it.
+    Wrong {
+        order: u32,
+        piece: u32,
+        liar: Option<PeerKey>,
+    },
+    /// Nothing more comes for an order.
+    Done { order: u32 },
+    /// It refuses what it is asked for.
+    Refused { order: u32 },
+    /// Bytes of blocks were sent to it.
+    Sent { bytes: u64 },
+    /// Bytes could not be kept: the download can't go on.
+    Unwritable(String, bool),
+    /// Bytes of ours could not be read: the piece is here no longer.
+    Unreadable(u32),
+    /// The connection is gone; the last news.
+    Closed(Gone),
+}
+
+/// Why a connection is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// It could not be made, or broke.
+    Lost(String),
+    /// The peer did what no peer may do.
+    Violation(String),
+    /// This node ended it.
+    Ended,
+}
+
+/// What the swarm tells a connection.
+pub(super) enum Command {
+    /// Ask for pieces.
+    Fetch { order: u32, pieces: Vec<u32> },
+    /// Ask no more for them.
+    Cancel { order: u32 },
+    /// Whether we want anything of the peer's.
+    Interested(bool),
+    /// Whether the peer may ask.
+    Choke(bool),
+    /// The torrent is known now.
+    Know(Arc<Content>),
+    /// Tell of other peers.
+    Pex(Pex),
+    /// Ask for a part of the info dictionary.
+    AskMetadata(u32),
+    /// Ask for hashes of version 2.
+    AskHashes(HashRequest),
+}

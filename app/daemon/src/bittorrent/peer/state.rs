@@ -1,0 +1,390 @@
+//! What a connection knows, and what it makes of what comes in.
+
+use super::super::PeerKey;
+use super::super::assembly::Taken;
+use super::super::content::{Content, FilesError};
+use super::super::hello::Hello;
+use super::super::news::{Command, Gone, News};
+use super::input::violation;
+use crate::context::Context;
+use potluck_bittorrent::merkle::HashAnswers;
+use potluck_bittorrent::session::{Event, Session};
+use potluck_bittorrent::wire::extended::{Extended, ExtendedHandshake, MetadataMessage};
+use potluck_bittorrent::wire::{Block, Geometry, HashRequest, Message, piece_head};
+use potluck_content::PieceSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Parts of the info dictionary that one peer gets in all: some ask again and again.
+const MAX_METADATA_SENT: u32 = 16 * 1024;
+/// Answers with hashes that one peer gets in all.
+const MAX_HASHES_SENT: u32 = 65_536;
+
+/// See the module.
+pub(super) struct State {
+    ctx: Arc<Context>,
+    key: PeerKey,
+    session: Session,
+    content: Option<Arc<Content>>,
+    /// Set while the connection has to be told of it.
+    known: Option<Arc<Content>>,
+    news: Vec<News>,
+    /// The block that comes in.
+    coming: Option<Coming>,
+    /// Bytes since the last news of them: for an order, or for nothing.
+    received: Option<(u32, u64)>,
+    wasted: u64,
+    /// The pieces that the peer was told of.
+    told: PieceSet,
+    metadata_sent: u32,
+    hashes_sent: u32,
+    answers: HashAnswers,
+    started: Instant,
+}
+
+struct Coming {
+    block: Block,
+    data: Vec<u8>,
+    is_useful: bool,
+}
+
+impl State {
+    pub(super) fn new(
+        ctx: Arc<Context>,
+        key: PeerKey,
+        hello: Hello,
+        content: Option<Arc<Content>>,
+    ) -> Self {
+        let geometry = content.as_ref().map(|content| content.geometry);
+        Self {
+            ctx,
+            key,
+            session: Session::new(hello.features, geometry),
+            content,
+            known: None,
+            news: Vec::new(),
+            coming: None,
+            received: None,
+            wasted: 0,
+            told: PieceSet::new(0),
+            metadata_sent: 0,
+            hashes_sent: 0,
+            answers: HashAnswers::new(),
+            started: Instant::now(),
+        }
+    }
+
+    pub(super) fn geometry(&self) -> Option<Geometry> {
+        self.content.as_ref().map(|content| content.geometry)
+    }
+
+    pub(super) fn greet(&mut self, greeting: &ExtendedHandshake) {
+        let have = self.content.as_ref().map(|content| content.have());
+        self.session.greet(greeting, have.as_ref());
+        self.told = have.unwrap_or_else(|| PieceSet::new(0));
+    }
+
+    /// The torrent, once when it became known.
+    pub(super) fn take_known(&mut self) -> Option<Arc<Content>> {
+        self.known.take()
+    }
+
+    pub(super) fn know(&mut self, content: Arc<Content>) -> Result<(), Gone> {
+        let have = content.have();
+        let known = self.session.know(content.geometry, &have);
+        known.map_err(violation)?;
+        self.told = have;
+        self.content = Some(content);
+        if let Some(claims) = self.session.claims() {
+            let all = potluck_bittorrent::session::Claim::Only(claims.clone());
+            self.news.push(News::Claims(all));
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Takes what is to be said to the peer.
+    pub(super) fn say(&mut self, out: &mut Vec<u8>) {
+        if self.session.has_output() {
+            out.append(&mut self.session.take_output());
+        }
+    }
+
+    pub(super) fn keep_alive(&mut self) {
+        self.session.send(&Message::KeepAlive);
+    }
+
+    /// Asks the peer for what there is to ask.
+    pub(super) fn ask(&mut self) {
+        if let Some(content) = &self.content {
+            self.session.fill(&mut |block| content.is_missing(block));
+        }
+    }
+
+    /// A piece came to be here.
+    pub(super) fn here(&mut self, piece: u32) {
+        self.session.piece_is_here(piece);
+        if self.told.insert(piece) {
+            self.session.have(piece);
+        }
+    }
+
+    /// More pieces came to be here than could be told one by one.
+    pub(super) fn catch_up(&mut self) {
+        let Some(content) = &self.content else { return };
+        let mut new = content.have();
+        new.subtract(&self.told);
+        for piece in new.ranges().flatten() {
+            self.here(piece);
+        }
+    }
+
+    pub(super) fn obey(&mut self, command: Command) {
+        match command {
+            Command::Fetch { order, pieces } => {
+                let Some(content) = &self.content else { return };
+                for piece in pieces {
+                    let bytes = content.piece_bytes(piece);
+                    self.session.ask(order, piece, bytes);
+                }
+            }
+            Command::Cancel { order } => self.session.cancel(order),
+            Command::Interested(are) => self.session.set_interested(are),
+            Command::Choke(choke) => self.session.set_choking(choke),
+            Command::Know(content) => self.known = Some(content),
+            Command::Pex(pex) => {
+                self.session.send_extended(&Extended::Pex(pex));
+            }
+            Command::AskMetadata(piece) => {
+                let request = MetadataMessage::Request { piece };
+                if !self.session.send_extended(&Extended::Metadata(request)) {
+                    self.news.push(News::NoMetadata { piece });
+                }
+            }
+            Command::AskHashes(request) => self.session.send(&Message::HashRequest(request)),
+        }
+    }
+
+    pub(super) fn message(&mut self, message: Message<'_>) -> Result<(), Gone> {
+        let event = self.session.handle(message).map_err(violation)?;
+        self.react(event);
+        Ok(())
+    }
+
+    fn react(&mut self, event: Event<'_>) {
+        let news = match event {
+            Event::Nothing | Event::Asked | Event::DhtPort(_) => return,
+            Event::Unchoked => News::Choke(false),
+            Event::Choked => News::Choke(true),
+            Event::Interested(are) => News::Interested(are),
+            Event::Claims(claim) => News::Claims(claim),
+            Event::Refused(order) => News::Refused { order },
+            Event::Handshake(handshake) => News::Handshake(handshake),
+            Event::Pex(pex) => News::Pex(pex),
+            Event::Metadata(message) => match self.metadata(message) {
+                Some(news) => news,
+                None => return,
+            },
+            Event::HashRequest(request) => return self.answer_hashes(&request),
+            Event::Hashes(request, hashes) => News::Hashes {
+                request,
+                hashes: hashes.all().to_vec(),
+            },
+            Event::HashReject(request) => News::NoHashes { request },
+        };
+        self.news.push(news);
+    }
+
+    fn metadata(&mut self, message: MetadataMessage<'_>) -> Option<News> {
+        match message {
+            MetadataMessage::Request { piece } => {
+                let info = self.content.as_ref().map(|content| &content.metainfo);
+                let answer = match info {
+                    Some(metainfo) if self.metadata_sent < MAX_METADATA_SENT => {
+                        self.metadata_sent += 1;
+                        MetadataMessage::answer(metainfo.info().bytes(), piece)
+                    }
+                    _ => MetadataMessage::Reject { piece },
+                };
+                self.session.send_extended(&Extended::Metadata(answer));
+                None
+            }
+            MetadataMessage::Data {
+                piece,
+                total_bytes,
+                data,
+            } => Some(News::Metadata {
+                piece,
+                total_bytes,
+                data: data.to_vec(),
+            }),
+            MetadataMessage::Reject { piece } => Some(News::NoMetadata { piece }),
+            MetadataMessage::Unknown => None,
+        }
+    }
+
+    fn answer_hashes(&mut self, request: &HashRequest) {
+        self.hashes_sent += 1;
+        let content = self.content.as_ref();
+        let content = content.filter(|_| self.hashes_sent < MAX_HASHES_SENT);
+        let hashes = content.and_then(|content| self.answers.answer(&content.metainfo, request));
+        match hashes {
+            Some(hashes) => self.session.send(&Message::Hashes {
+                request: *request,
+                hashes: potluck_bittorrent::wire::HashList::new(&hashes),
+            }),
+            None => self.session.send(&Message::HashReject(*request)),
+        }
+    }
+
+    pub(super) fn block_begins(&mut self, block: Block) -> Result<(), Gone> {
+        let is_useful = self.session.block_begins(&block).map_err(violation)?;
+        let room = if is_useful { block.length as usize } else { 0 };
+        self.coming = Some(Coming {
+            block,
+            data: Vec::with_capacity(room),
+            is_useful,
+        });
+        Ok(())
+    }
+
+    /// Data of the block that began last.
+    pub(super) fn data(&mut self, data: &[u8]) {
+        let Some(mut coming) = self.coming.take() else {
+            return;
+        };
+        if !coming.is_useful {
+            self.wasted += data.len() as u64;
+            coming.block.length = coming.block.length.saturating_sub(len_u32(data));
+            self.coming = Some(coming).filter(|coming| coming.block.length > 0);
+            return;
+        }
+        coming.data.extend_from_slice(data);
+        self.count(&coming.block, data.len() as u64);
+        if coming.data.len() < coming.block.length as usize {
+            self.coming = Some(coming);
+            return;
+        }
+        self.block(coming.block, &coming.data);
+    }
+
+    /// Counts bytes for the order that asked for them.
+    fn count(&mut self, block: &Block, bytes: u64) {
+        let Some(order) = self.session.order_of(block) else {
+            self.wasted += bytes;
+            return;
+        };
+        match &mut self.received {
+            Some((same, sum)) if *same == order => *sum += bytes,
+            _ => {
+                self.tell_received();
+                self.received = Some((order, bytes));
+            }
+        }
+    }
+
+    fn tell_received(&mut self) {
+        if let Some((order, bytes)) = self.received.take() {
+            self.news.push(News::Received { order, bytes });
+        }
+        if self.wasted > 0 {
+            let bytes = std::mem::take(&mut self.wasted);
+            self.news.push(News::Wasted { bytes });
+        }
+    }
+
+    /// All that was read is taken.
+    pub(super) fn end_of_read(&mut self) {
+        self.tell_received();
+    }
+
+    fn block(&mut self, block: Block, data: &[u8]) {
+        let order = self.session.block_came(self.started.elapsed(), &block);
+        let Some(content) = self.content.clone() else {
+            return;
+        };
+        let work = || content.take(block, data, self.key);
+        let taken = self.ctx.disk.work(&self.ctx.clock, data.len(), work);
+        let piece = block.piece;
+        // Of an order that was given up, the planner knows nothing.
+        let of = order.unwrap_or(u32::MAX);
+        match taken {
+            Ok(Taken::Kept) => {}
+            Ok(Taken::Needless) => self.news.push(News::Wasted {
+                bytes: data.len() as u64,
+            }),
+            Ok(Taken::Whole { liars }) => {
+                self.tell_received();
+                self.news.push(News::Piece {
+                    order: of,
+                    piece,
+                    liars,
+                });
+            }
+            Ok(Taken::Wrong { liar }) => {
+                self.tell_received();
+                self.news.push(News::Wrong {
+                    order: of,
+                    piece,
+                    liar,
+                });
+            }
+            Err(error) => {
+                let no_space = matches!(
+                    &error,
+                    FilesError::Write(potluck_store::WriteError::NoSpace { .. })
+                );
+                self.news
+                    .push(News::Unwritable(error.to_string(), no_space));
+            }
+        }
+        if let Some(order) = order
+            && self.session.is_order_done(order)
+        {
+            self.tell_received();
+            self.news.push(News::Done { order });
+        }
+    }
+
+    pub(super) fn next_upload(&mut self) -> Option<Block> {
+        self.session.next_upload()
+    }
+
+    /// Reads a block and appends it, or refuses it.
+    pub(super) fn upload(&mut self, block: Block, out: &mut Vec<u8>) {
+        let content = self.content.as_ref();
+        let Some(content) = content.filter(|content| content.has(block.piece)) else {
+            return self.session.refuse(block);
+        };
+        let head = piece_head(&block);
+        let start = out.len();
+        let end = start + head.len() + block.length as usize;
+        out.extend_from_slice(&head);
+        out.resize(end, 0);
+        let read = self
+            .ctx
+            .disk
+            .work(&self.ctx.clock, block.length as usize, || {
+                content.read(block, out.get_mut(start + head.len()..).unwrap_or_default())
+            });
+        match read {
+            Ok(()) => self.news.push(News::Sent {
+                bytes: block.length.into(),
+            }),
+            Err(error) => {
+                tracing::warn!(%error, piece = block.piece, "a piece can't be served");
+                out.truncate(start);
+                self.session.refuse(block);
+                self.session.dont_have(block.piece);
+                self.news.push(News::Unreadable(block.piece));
+            }
+        }
+    }
+}
+
+fn len_u32(data: &[u8]) -> u32 {
+    u32::try_from(data.len()).unwrap_or(u32::MAX)
+}

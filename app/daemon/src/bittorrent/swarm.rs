@@ -1,0 +1,320 @@
+//! One torrent: its peers, what is asked of whom, and who may ask us. One task owns all of it.
+
+mod dial;
+mod learn;
+mod members;
+mod news;
+mod plan;
+mod report;
+mod seek;
+
+use super::addresses::{Addresses, From};
+use super::content::{Content, Files};
+use super::hello::Hello;
+use super::news::PeerNews;
+use super::{Incoming, PeerKey};
+use crate::context::Context;
+use dial::Dialed;
+use learn::Learning;
+use members::Member;
+use plan::Plan;
+use potluck_bittorrent::choke::{ChokeConfig, Choker};
+use potluck_bittorrent::{InfoHashes, Metainfo};
+use potluck_content::PieceSet;
+use potluck_store::{TorrentDownload, TorrentReader};
+use potluck_transfer::Order;
+pub(super) use report::{Snapshot, TorrentPeer};
+use seek::Seeking;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+/// News of connections that may wait before those are held back.
+const NEWS: usize = 1024;
+/// Requests to a swarm that may wait.
+pub(super) const REQUESTS: usize = 64;
+/// Peers that are served at a time when the owner set no limit.
+const UNLIMITED_SLOTS: u32 = 8;
+/// How often it is told how things stand.
+const TICK: Duration = Duration::from_millis(250);
+
+/// What others ask of a swarm.
+pub(super) enum Request {
+    /// Somebody connected to this node for this torrent.
+    Incoming(Box<Incoming>),
+    /// Where peers may be.
+    Addresses(Vec<SocketAddr>, From),
+    /// It may be asked for in the DHT: it is not private.
+    Public,
+    /// Trackers that are to be asked too.
+    Trackers(Vec<Vec<String>>),
+    /// The torrent is known, without asking peers.
+    Know(Arc<Metainfo>),
+    /// Fetch it.
+    Download {
+        download: Arc<TorrentDownload>,
+        order: Order,
+    },
+    /// Serve what is here from now on.
+    Serve(Arc<TorrentReader>),
+    /// What was fetched is not served; the swarm ends.
+    End,
+}
+
+/// How to reach a swarm.
+#[derive(Clone)]
+pub(super) struct SwarmHandle {
+    pub(super) hashes: InfoHashes,
+    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) status: watch::Receiver<Arc<Snapshot>>,
+    pub(super) stop: CancellationToken,
+}
+
+impl SwarmHandle {
+    /// Asks something of the swarm; it may have ended.
+    pub(super) async fn ask(&self, request: Request) {
+        let _ = self.requests.send(request).await;
+    }
+}
+
+/// See the module.
+pub(super) struct Swarm {
+    ctx: Arc<Context>,
+    hashes: InfoHashes,
+    content: Option<Arc<Content>>,
+    members: BTreeMap<PeerKey, Member>,
+    next_key: u64,
+    addresses: Addresses,
+    dialing: JoinSet<Dialed>,
+    choker: Choker<PeerKey>,
+    learning: Learning,
+    plan: Option<Plan>,
+    seeking: Seeking,
+    news: mpsc::Sender<PeerNews>,
+    status: watch::Sender<Arc<Snapshot>>,
+    totals: Totals,
+    /// Bytes of pieces by who made them whole.
+    delivered: BTreeMap<String, u64>,
+    failure: Option<(String, bool)>,
+    /// Peers that are refused, and why; the last few.
+    banned: Vec<(String, String)>,
+    started: Instant,
+}
+
+/// Bytes since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Totals {
+    pub(super) received: u64,
+    pub(super) wasted: u64,
+    pub(super) sent: u64,
+}
+
+/// How many peers are served at a time: by the owner's limit, if there is one.
+fn choking(ctx: &Context) -> ChokeConfig {
+    match ctx.up.rate() {
+        Some(rate) => ChokeConfig::for_upload(rate),
+        None => ChokeConfig {
+            slots: UNLIMITED_SLOTS,
+            ..ChokeConfig::default()
+        },
+    }
+}
+
+/// Starts the task of a torrent.
+pub(super) fn start(ctx: &Arc<Context>, hashes: InfoHashes) -> SwarmHandle {
+    let (requests, received) = mpsc::channel(REQUESTS);
+    let (news, incoming) = mpsc::channel(NEWS);
+    let (status, watched) = watch::channel(Arc::new(Snapshot::default()));
+    let stop = ctx.shutdown.child_token();
+    let swarm = Swarm {
+        ctx: Arc::clone(ctx),
+        hashes,
+        content: None,
+        members: BTreeMap::new(),
+        next_key: 0,
+        addresses: Addresses::default(),
+        dialing: JoinSet::new(),
+        choker: Choker::new(Duration::ZERO, choking(ctx)),
+        learning: Learning::new(hashes),
+        plan: None,
+        seeking: Seeking::new(ctx, &hashes),
+        news,
+        status,
+        totals: Totals::default(),
+        delivered: BTreeMap::new(),
+        failure: None,
+        banned: Vec::new(),
+        started: Instant::now(),
+    };
+    let ended = stop.clone();
+    let registry = Arc::clone(ctx);
+    ctx.torrents.tasks.spawn(async move {
+        swarm.run(received, incoming, ended).await;
+        registry.torrents.ended(&hashes);
+    });
+    SwarmHandle {
+        hashes,
+        requests,
+        status: watched,
+        stop,
+    }
+}
+
+impl Swarm {
+    /// Time as the machines count it.
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<Request>,
+        mut incoming: mpsc::Receiver<PeerNews>,
+        stop: CancellationToken,
+    ) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.act();
+            let wake = self.wake();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                request = requests.recv() => match request {
+                    None | Some(Request::End) => break,
+                    Some(request) => self.asked(request),
+                },
+                Some(news) = incoming.recv() => self.heard(news),
+                Some(dialed) = self.dialing.join_next() => {
+                    if let Ok(dialed) = dialed {
+                        self.dialed(dialed);
+                    }
+                }
+                Some(found) = self.seeking.found() => self.found(found),
+                () = sleep_until(wake) => {}
+                _ = ticks.tick() => self.tick(),
+            }
+        }
+        if let Some(plan) = self.plan.take() {
+            self.members.clear();
+            plan.close().await;
+        }
+        self.members.clear();
+        self.seeking.end().await;
+    }
+
+    fn asked(&mut self, request: Request) {
+        match request {
+            Request::Incoming(incoming) => self.admit(*incoming),
+            Request::Addresses(addresses, from) => self.found_at(addresses, from),
+            Request::Public => self.seeking.use_dht(&self.ctx, &self.hashes),
+            Request::Trackers(tiers) => self.seeking.add_trackers(tiers),
+            Request::Know(metainfo) => {
+                self.learning.know(metainfo, self.members.keys().copied());
+                self.report();
+            }
+            Request::Download { download, order } => self.download(download, order),
+            Request::Serve(reader) => self.serve(&reader),
+            Request::End => {}
+        }
+    }
+
+    fn found_at(&mut self, addresses: Vec<SocketAddr>, from: From) {
+        let now = Instant::now();
+        for address in addresses {
+            self.addresses.add(address, from, now);
+        }
+    }
+
+    /// The bytes are under their final name, and are served from there.
+    fn serve(&mut self, reader: &Arc<TorrentReader>) {
+        self.plan = None;
+        let files = Files::Here(Arc::clone(reader));
+        match &self.content {
+            Some(content) => content.move_to(files),
+            None => self.know(Content::new(reader.metainfo(), files)),
+        }
+        self.choker.set_seeding(true);
+        self.seeking.completed();
+        self.interest();
+    }
+
+    /// Begins to fetch.
+    fn download(&mut self, download: Arc<TorrentDownload>, order: Order) {
+        let files = Files::Coming(Arc::clone(&download));
+        self.know(Content::new(download.metainfo(), files));
+        let plan = Plan::new(&self.ctx, download, order);
+        self.plan = Some(plan);
+        self.failure = None;
+        let keys: Vec<PeerKey> = self.members.keys().copied().collect();
+        for key in keys {
+            self.join_plan(key);
+        }
+        self.interest();
+    }
+
+    fn know(&mut self, content: Content) {
+        let content = Arc::new(content);
+        if content.metainfo.info().is_private() {
+            self.seeking.leave_dht();
+        }
+        let none = PieceSet::new(content.metainfo.info().pieces());
+        for member in self.members.values_mut() {
+            member.claims = none.clone();
+            member.tell(super::news::Command::Know(Arc::clone(&content)));
+        }
+        self.content = Some(content);
+    }
+
+    /// Does what the machines say.
+    fn act(&mut self) {
+        self.act_on_plan();
+        self.act_on_learning();
+        let now = self.now();
+        if self.choker.poll_timeout().is_some_and(|due| due <= now) {
+            self.choker.handle_timeout(now, rand::random());
+        }
+        while let Some(change) = self.choker.poll() {
+            if let Some(member) = self.members.get_mut(&change.peer) {
+                member.tell(super::news::Command::Choke(change.choke));
+            }
+        }
+        self.dial();
+    }
+
+    /// When a machine wants to be called again.
+    fn wake(&self) -> Option<tokio::time::Instant> {
+        let plan = self.plan.as_ref().and_then(Plan::timeout);
+        let plan = plan.map(|at| self.ctx.clock.instant(at));
+        let others = [self.choker.poll_timeout(), self.learning.timeout()];
+        let others = others.into_iter().flatten();
+        let others = others.map(|at| tokio::time::Instant::from_std(self.started + at));
+        others.chain(plan).min()
+    }
+
+    fn tick(&mut self) {
+        self.tick_plan();
+        self.tick_members();
+        self.tick_seeking();
+        self.report();
+    }
+}
+
+async fn sleep_until(wake: Option<tokio::time::Instant>) {
+    match wake {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What a new connection brings.
+struct Connected<S> {
+    stream: S,
+    hello: Hello,
+    address: SocketAddr,
+    is_outgoing: bool,
+}

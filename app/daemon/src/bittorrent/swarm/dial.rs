@@ -1,0 +1,165 @@
+//! Connections that this node makes, and those that others made to it.
+
+use super::super::hello;
+use super::super::peer::{self, Setup};
+use super::super::{Incoming, PeerKey};
+use super::members::Member;
+use super::{Connected, Swarm};
+use potluck_bittorrent_net::stream::{Encryption, PeerStream, Times, Transport, connect};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// Peers that this node connects to by itself, at most.
+const MAX_OUTGOING: usize = 50;
+/// Peers of one torrent, at most.
+pub(super) const MAX_MEMBERS: usize = 100;
+/// Connections that are being made at a time.
+const MAX_DIALING: usize = 16;
+/// The handshake takes no longer.
+const HELLO_TIME: Duration = Duration::from_secs(10);
+
+/// What came of an attempt to connect.
+pub(super) struct Dialed {
+    address: SocketAddr,
+    result: Result<(PeerStream, hello::Hello), String>,
+}
+
+impl Swarm {
+    /// Whether more peers are of use.
+    fn wants_peers(&self) -> bool {
+        // Who has all looks for peers too: some can't be reached, or don't know of this node.
+        self.plan.as_ref().is_none_or(|plan| !plan.is_complete)
+    }
+
+    /// Connects to peers while more are of use.
+    pub(super) fn dial(&mut self) {
+        while self.wants_peers()
+            && self.dialing.len() < MAX_DIALING
+            && self.members.len() + self.dialing.len() < MAX_OUTGOING
+        {
+            let Some(address) = self.addresses.next(Instant::now()) else {
+                return;
+            };
+            let (hashes, me) = (self.hashes, self.ctx.torrents.id());
+            let encryption = self.ctx.torrents.encryption();
+            self.dialing.spawn(async move {
+                let result = reach(address, &hashes, me, encryption).await;
+                Dialed { address, result }
+            });
+        }
+    }
+
+    pub(super) fn dialed(&mut self, dialed: Dialed) {
+        let Dialed { address, result } = dialed;
+        match result {
+            Ok((stream, hello)) => self.join(Connected {
+                stream,
+                hello,
+                address,
+                is_outgoing: true,
+            }),
+            Err(reason) => {
+                tracing::debug!(%address, %reason, "no connection to a peer");
+                self.addresses.ended(&address, false, Instant::now());
+            }
+        }
+    }
+
+    /// Takes in a peer that connected to this node.
+    pub(super) fn admit(&mut self, incoming: Incoming) {
+        let Incoming {
+            stream,
+            hello,
+            address,
+        } = incoming;
+        if self.addresses.is_banned(address.ip()) {
+            return;
+        }
+        self.join(Connected {
+            stream,
+            hello,
+            address,
+            is_outgoing: false,
+        });
+    }
+
+    /// Starts a connection, unless it leads to who is connected already, or to this node itself.
+    fn join(&mut self, new: Connected<PeerStream>) {
+        let id = new.hello.peer;
+        if id == self.ctx.torrents.id() {
+            self.addresses.forget(&new.address);
+            return;
+        }
+        let known = self.members.values().any(|member| member.id == id);
+        if known || self.members.len() >= MAX_MEMBERS {
+            if new.is_outgoing {
+                self.addresses.ended(&new.address, known, Instant::now());
+            }
+            return;
+        }
+        let key = PeerKey(self.next_key);
+        self.next_key += 1;
+        let (commands, received) = mpsc::channel(peer::COMMANDS);
+        let setup = Setup {
+            ctx: Arc::clone(&self.ctx),
+            key,
+            hello: new.hello,
+            greeting: self.greeting(&new),
+            content: self.content.clone(),
+            news: self.news.clone(),
+            commands: received,
+        };
+        let way = way(&new.stream);
+        let task = tokio::spawn(peer::run(new.stream, setup));
+        let pieces = self
+            .content
+            .as_ref()
+            .map_or(0, |content| content.geometry.pieces());
+        let member = Member::new(
+            new.hello,
+            (new.address, new.is_outgoing),
+            pieces,
+            commands,
+            task,
+            way,
+        );
+        self.members.insert(key, member);
+        let now = self.now();
+        self.choker.add_peer(now, key, false);
+        self.learning.joined(key);
+    }
+}
+
+/// How a peer is reached, for people.
+fn way(stream: &PeerStream) -> String {
+    let transport = match stream.transport() {
+        Transport::Tcp => "TCP",
+        Transport::Utp => "uTP",
+    };
+    let hidden = if stream.is_encrypted() {
+        ", encrypted"
+    } else {
+        ""
+    };
+    format!("{transport}{hidden}")
+}
+
+/// Connects and shakes hands.
+async fn reach(
+    address: SocketAddr,
+    hashes: &potluck_bittorrent::InfoHashes,
+    me: potluck_bittorrent::wire::PeerId,
+    encryption: Encryption,
+) -> Result<(PeerStream, hello::Hello), String> {
+    let name = hello::name(hashes).ok_or("the torrent has no name")?;
+    let stream = connect(address, name, encryption, Times::default()).await;
+    let mut stream = stream.map_err(|error| error.to_string())?;
+    let greeted = timeout(HELLO_TIME, hello::initiate(&mut stream, hashes, me)).await;
+    let hello = greeted
+        .map_err(|_| "no handshake in time".to_owned())?
+        .map_err(|error| error.to_string())?;
+    Ok((stream, hello))
+}

@@ -1,0 +1,325 @@
+//! The peers of a torrent.
+
+use super::super::PeerKey;
+use super::super::addresses::From;
+use super::super::hello::Hello;
+use super::super::news::{Command, Gone};
+use super::{Connected, Swarm};
+use potluck_bittorrent::session::MAX_QUEUED_UPLOADS;
+use potluck_bittorrent::wire::PeerId;
+use potluck_bittorrent::wire::extended::{
+    ExtendedHandshake, Extension, PexFlags, PexGate, PexSender,
+};
+use potluck_content::PieceSet;
+use potluck_transfer::SourceId;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Peers that are refused, as they are told.
+const MAX_BANNED_TOLD: usize = 32;
+/// Turns to ask in a row that may come to nothing.
+const MAX_VAIN: u32 = 8;
+/// Rates are taken over so many ticks.
+const RATE_TICKS: usize = 12;
+
+/// A peer that is connected.
+pub(super) struct Member {
+    pub(super) id: PeerId,
+    pub(super) address: SocketAddr,
+    pub(super) is_outgoing: bool,
+    /// Where it listens, if that is known.
+    pub(super) listens: Option<SocketAddr>,
+    pub(super) client: Option<String>,
+    pub(super) claims: PieceSet,
+    /// It answers no requests now.
+    pub(super) chokes: bool,
+    pub(super) interested: bool,
+    /// It has something that is wanted.
+    pub(super) we_want: bool,
+    pub(super) upload_only: bool,
+    pub(super) source: Option<SourceId>,
+    /// How often it let us ask and took that back without an answer.
+    pub(super) vain: Vain,
+    /// Bytes of blocks that came from it.
+    pub(super) received: u64,
+    /// Bytes of pieces that it made whole.
+    pub(super) delivered: u64,
+    pub(super) sent: u64,
+    pub(super) down: Meter,
+    pub(super) up: Meter,
+    pub(super) pex_gate: PexGate,
+    pub(super) pex_sender: PexSender,
+    pub(super) takes_pex: bool,
+    /// How it is reached, for people.
+    pub(super) way: String,
+    commands: mpsc::Sender<Command>,
+    task: JoinHandle<()>,
+}
+
+/// Turns to ask that came to nothing.
+#[derive(Default)]
+pub(super) struct Vain {
+    turns: u32,
+    received_before: u64,
+}
+
+impl Vain {
+    /// It lets us ask.
+    pub(super) fn begin(&mut self, received: u64) {
+        self.received_before = received;
+    }
+
+    /// It takes that back. True when it did so too often without an answer.
+    pub(super) fn end(&mut self, received: u64, was_asked: bool) -> bool {
+        if received > self.received_before {
+            self.turns = 0;
+        } else if was_asked {
+            self.turns += 1;
+        }
+        self.turns >= MAX_VAIN
+    }
+}
+
+/// A rate over the last few ticks.
+#[derive(Default)]
+pub(super) struct Meter(VecDeque<(Instant, u64)>);
+
+impl Meter {
+    pub(super) fn sample(&mut self, total: u64) {
+        if self.0.len() >= RATE_TICKS {
+            self.0.pop_front();
+        }
+        self.0.push_back((Instant::now(), total));
+    }
+
+    /// Bytes a second.
+    pub(super) fn rate(&self) -> u64 {
+        let (Some(first), Some(last)) = (self.0.front(), self.0.back()) else {
+            return 0;
+        };
+        let millis = last.0.duration_since(first.0).as_millis();
+        let bytes = u128::from(last.1 - first.1) * 1000;
+        u64::try_from(bytes.checked_div(millis).unwrap_or(0)).unwrap_or(u64::MAX)
+    }
+}
+
+impl Member {
+    pub(super) fn new(
+        hello: Hello,
+        (address, is_outgoing): (SocketAddr, bool),
+        pieces: u32,
+        commands: mpsc::Sender<Command>,
+        task: JoinHandle<()>,
+        way: String,
+    ) -> Self {
+        Self {
+            id: hello.peer,
+            address,
+            is_outgoing,
+            listens: is_outgoing.then_some(address),
+            client: None,
+            claims: PieceSet::new(pieces),
+            chokes: true,
+            interested: false,
+            we_want: false,
+            upload_only: false,
+            source: None,
+            vain: Vain::default(),
+            received: 0,
+            delivered: 0,
+            sent: 0,
+            down: Meter::default(),
+            up: Meter::default(),
+            pex_gate: PexGate::default(),
+            pex_sender: PexSender::default(),
+            takes_pex: false,
+            way,
+            commands,
+            task,
+        }
+    }
+
+    /// Tells the connection something. One that takes nothing more is ended.
+    pub(super) fn tell(&mut self, command: Command) {
+        if self.commands.try_send(command).is_err() {
+            self.task.abort();
+        }
+    }
+
+    /// How people tell it from others.
+    pub(super) fn name(&self) -> String {
+        self.listens.unwrap_or(self.address).to_string()
+    }
+
+    /// Whether its connection ended without a word.
+    fn is_dead(&self) -> bool {
+        self.task.is_finished()
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Swarm {
+    /// What a new connection is told of this node.
+    pub(super) fn greeting<S>(&self, new: &Connected<S>) -> ExtendedHandshake {
+        let content = self.content.as_ref();
+        let is_private = content.is_some_and(|content| content.metainfo.info().is_private());
+        let taken = Extension::ALL
+            .into_iter()
+            .filter(|extension| match extension {
+                Extension::Pex => !is_private,
+                Extension::Metadata | Extension::DontHave => true,
+                Extension::Holepunch => false,
+            });
+        let info_bytes = content.map(|content| content.metainfo.info().bytes().len());
+        ExtendedHandshake {
+            client: Some(format!("Potluck {}", env!("CARGO_PKG_VERSION"))),
+            port: self.ctx.torrents.port().filter(|_| new.is_outgoing),
+            max_requests: Some(MAX_QUEUED_UPLOADS),
+            metadata_bytes: info_bytes.and_then(|bytes| u32::try_from(bytes).ok()),
+            your_ip: Some(new.address.ip()),
+            upload_only: Some(content.is_some() && self.plan.is_none()),
+            ..ExtendedHandshake::taking(taken)
+        }
+    }
+
+    /// What a peer tells of itself.
+    pub(super) fn introduced(&mut self, key: PeerKey, handshake: &ExtendedHandshake) {
+        let Some(member) = self.members.get_mut(&key) else {
+            return;
+        };
+        if handshake.client.is_some() {
+            member.client.clone_from(&handshake.client);
+        }
+        if let Some(upload_only) = handshake.upload_only {
+            member.upload_only = upload_only;
+        }
+        member.takes_pex |= handshake
+            .messages
+            .get(&Extension::Pex)
+            .is_some_and(|id| *id > 0);
+        if let (false, Some(port)) = (member.is_outgoing, handshake.port) {
+            let listens = SocketAddr::new(member.address.ip(), port);
+            member.listens = Some(listens);
+            self.addresses.add(listens, From::Itself, Instant::now());
+        }
+        if let Some(bytes) = handshake.metadata_bytes {
+            self.learning.add_peer(key, bytes);
+        }
+    }
+
+    /// A connection is gone.
+    pub(super) fn gone(&mut self, key: PeerKey, reason: &Gone) {
+        let Some(member) = self.members.remove(&key) else {
+            return;
+        };
+        tracing::debug!(address = %member.address, ?reason, "a peer is gone");
+        self.leave_plan(member.source);
+        self.learning.remove_peer(key);
+        let now = self.now();
+        self.choker.remove_peer(now, key);
+        if member.is_outgoing {
+            let worked = *reason == Gone::Ended || member.received > 0 || member.sent > 0;
+            self.addresses
+                .ended(&member.address, worked, Instant::now());
+        }
+        if let Gone::Violation(what) = reason {
+            self.refuse(member.address, what);
+        }
+    }
+
+    /// Whether all is here, or nothing more is wanted.
+    pub(super) fn is_seed(&self) -> bool {
+        self.content.is_some() && self.plan.is_none()
+    }
+
+    /// Two seeds are of no use to each other.
+    pub(super) fn part_from(&mut self, key: PeerKey) {
+        let Some(member) = self.members.get(&key) else {
+            return;
+        };
+        let (address, listens) = (member.address, member.listens);
+        self.gone(key, &Gone::Ended);
+        self.addresses.forget(&address);
+        if let Some(listens) = listens {
+            self.addresses.forget(&listens);
+        }
+    }
+
+    /// Ends a connection and refuses the peer from now on.
+    pub(super) fn ban(&mut self, key: PeerKey, reason: &str) {
+        let Some(address) = self.members.get(&key).map(|member| member.address) else {
+            return;
+        };
+        self.gone(key, &Gone::Ended);
+        self.refuse(address, reason);
+    }
+
+    fn refuse(&mut self, address: SocketAddr, reason: &str) {
+        tracing::warn!(%address, %reason, "a BitTorrent peer is refused");
+        self.addresses.ban(address.ip());
+        self.addresses.forget(&address);
+        if self.banned.len() >= MAX_BANNED_TOLD {
+            self.banned.remove(0);
+        }
+        self.banned.push((address.to_string(), reason.to_owned()));
+    }
+
+    /// Samples rates, finds dead connections, tells peers of each other.
+    pub(super) fn tick_members(&mut self) {
+        let dead: Vec<PeerKey> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.is_dead())
+            .map(|(key, _)| *key)
+            .collect();
+        for key in dead {
+            self.gone(key, &Gone::Lost("the connection took no more".to_owned()));
+        }
+        for member in self.members.values_mut() {
+            member.down.sample(member.received);
+            member.up.sample(member.sent);
+        }
+        self.tell_of_each_other();
+    }
+
+    fn tell_of_each_other(&mut self) {
+        let content = self.content.as_ref();
+        if content.is_none_or(|content| content.metainfo.info().is_private()) {
+            return;
+        }
+        let now = self.now();
+        let due = |member: &Member| member.takes_pex && member.pex_sender.poll_timeout() <= now;
+        if !self.members.values().any(due) {
+            return;
+        }
+        let connected: BTreeMap<SocketAddr, PexFlags> = self
+            .members
+            .values()
+            .filter_map(|member| {
+                let flags = PexFlags {
+                    upload_only: member.upload_only,
+                    reachable: member.is_outgoing,
+                    ..PexFlags::default()
+                };
+                Some((member.listens?, flags))
+            })
+            .collect();
+        for member in self.members.values_mut().filter(|member| due(member)) {
+            let mut others = connected.clone();
+            if let Some(own) = member.listens {
+                others.remove(&own);
+            }
+            if let Some(pex) = member.pex_sender.poll(now, &others) {
+                member.tell(Command::Pex(pex));
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! `BitTorrent` on the network: how peers are found and reached. What is said to them is decided in
+//! [`potluck_bittorrent`]; this crate has the sockets.
+
+pub mod dht;
+pub mod lsd;
+pub mod stream;
+pub mod trackers;
+pub mod utp;
+pub mod web;
+pub mod web_seed;
