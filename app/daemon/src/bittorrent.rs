@@ -14,6 +14,7 @@ mod seed;
 mod share;
 mod source;
 mod swarm;
+mod web_peer;
 
 pub(crate) use get::get;
 pub(crate) use list::{list, remove, transfers};

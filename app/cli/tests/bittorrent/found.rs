@@ -3,7 +3,9 @@
 use crate::support::{Scratch, assert_same_tree, write_tree};
 use crate::{TREE, create, seed_at, settle};
 use potluck_bittorrent_net::dht::{DhtHandle, DhtOptions, DhtRole};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 
 /// Nodes of a DHT of this machine.
 const NODES: usize = 30;
@@ -45,4 +47,80 @@ async fn by_the_dht_alone() {
     });
     assert_same_tree(&folder, &out);
     drop(others);
+}
+
+/// Serves files below a folder, parts of them when asked. Gives the port.
+fn web_server(folder: PathBuf) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let folder = folder.clone();
+            std::thread::spawn(move || {
+                let _ = answer(&folder, stream);
+            });
+        }
+    });
+    port
+}
+
+fn answer(folder: &Path, mut stream: TcpStream) -> Option<()> {
+    let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
+    loop {
+        let request = lines.next()?.ok()?;
+        let path = request
+            .split(' ')
+            .nth(1)?
+            .trim_start_matches('/')
+            .to_owned();
+        let path = percent_encoding::percent_decode_str(&path)
+            .decode_utf8()
+            .ok()?;
+        let mut range = None;
+        loop {
+            let line = lines.next()?.ok()?.to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            if let Some(asked) = line.strip_prefix("range: bytes=") {
+                let (from, to) = asked.split_once('-')?;
+                range = Some((from.parse::<usize>().ok()?, to.parse::<usize>().ok()?));
+            }
+        }
+        let bytes = std::fs::read(folder.join(&*path)).ok()?;
+        let (from, to) = range?;
+        let part = bytes.get(from..=to)?;
+        let head = format!(
+            "HTTP/1.1 206 Partial Content\r\nContent-Length: {}\r\nContent-Range: bytes {from}-{to}/{}\r\n\r\n",
+            part.len(),
+            bytes.len()
+        );
+        stream.write_all(head.as_bytes()).ok()?;
+        stream.write_all(part).ok()?;
+    }
+}
+
+#[test]
+fn a_web_seed_alone_is_enough() {
+    for format in ["v1", "v2", "hybrid"] {
+        let scratch = Scratch::new("torrent_web");
+        let folder = scratch.path("given/folder");
+        write_tree(&folder, &TREE, 11);
+        let port = web_server(scratch.path("given"));
+        let torrent = scratch.path("folder.torrent");
+        scratch
+            .run("maker", ["torrent", "create", "--piece-size", "64KiB"])
+            .args(["--format", format, "--web-seed"])
+            .arg(format!("http://127.0.0.1:{port}/"))
+            .arg("-o")
+            .arg(&torrent)
+            .arg(&folder)
+            .ok();
+        settle(&scratch, "taker", &[]);
+        let out = scratch.path("out");
+        let run = scratch.run("taker", ["get", "--timeout", "20", "-o"]);
+        let done = run.arg(&out).arg(&torrent).json().ok().last("done");
+        assert_same_tree(&folder, &out);
+        assert_eq!(done["wasted_bytes"], 0, "{format}: {done}");
+    }
 }

@@ -43,6 +43,13 @@ pub(super) enum FilesError {
     Read(#[from] ReadError),
 }
 
+impl FilesError {
+    /// Whether a disk is full.
+    pub(super) fn is_no_space(&self) -> bool {
+        matches!(self, Self::Write(WriteError::NoSpace { .. }))
+    }
+}
+
 impl Place for TorrentDownload {
     type Error = FilesError;
 

@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// What is said before the first torrent.
-const PRIVACY: &str = "BitTorrent is public: its trackers and peers see this machine's address and which \
+const PRIVACY: &str = "BitTorrent is public: its trackers, DHT and peers see this machine's address and which \
                        torrents it fetches or serves; 'potluck config set bittorrent.enabled false' switches it off";
 /// How often the user is told how things stand.
 const TICK: Duration = Duration::from_millis(250);
@@ -110,6 +110,9 @@ async fn hint(swarm: &SwarmHandle, metainfo: Option<&Arc<Metainfo>>, magnet: Opt
         swarm
             .ask(Request::Trackers(metainfo.trackers.clone()))
             .await;
+        swarm
+            .ask(Request::WebSeeds(metainfo.web_seeds.clone()))
+            .await;
     }
     if metainfo.is_none_or(|metainfo| !metainfo.info().is_private()) {
         swarm.ask(Request::Public).await;
@@ -117,6 +120,7 @@ async fn hint(swarm: &SwarmHandle, metainfo: Option<&Arc<Metainfo>>, magnet: Opt
     let Some(magnet) = magnet else { return };
     let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]);
     swarm.ask(Request::Trackers(tiers.collect())).await;
+    swarm.ask(Request::WebSeeds(magnet.web_seeds.clone())).await;
     let mut found = Vec::new();
     for peer in magnet.peers.iter().take(64) {
         if let Ok(resolved) = tokio::net::lookup_host((peer.host(), peer.port())).await {

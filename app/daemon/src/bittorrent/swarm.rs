@@ -49,6 +49,8 @@ pub(super) enum Request {
     Incoming(Box<Incoming>),
     /// Where peers may be.
     Addresses(Vec<SocketAddr>, From),
+    /// Web servers that may have it.
+    WebSeeds(Vec<String>),
     /// It may be asked for in the DHT: it is not private.
     Public,
     /// Trackers that are to be asked too.
@@ -95,6 +97,7 @@ pub(super) struct Swarm {
     learning: Learning,
     plan: Option<Plan>,
     seeking: Seeking,
+    web_seeds: Vec<String>,
     news: mpsc::Sender<PeerNews>,
     status: watch::Sender<Arc<Snapshot>>,
     totals: Totals,
@@ -143,6 +146,7 @@ pub(super) fn start(ctx: &Arc<Context>, hashes: InfoHashes) -> SwarmHandle {
         learning: Learning::new(hashes),
         plan: None,
         seeking: Seeking::new(ctx, &hashes),
+        web_seeds: Vec::new(),
         news,
         status,
         totals: Totals::default(),
@@ -211,6 +215,7 @@ impl Swarm {
         match request {
             Request::Incoming(incoming) => self.admit(*incoming),
             Request::Addresses(addresses, from) => self.found_at(addresses, from),
+            Request::WebSeeds(urls) => self.web_seeds.extend(urls),
             Request::Public => self.seeking.use_dht(&self.ctx, &self.hashes),
             Request::Trackers(tiers) => self.seeking.add_trackers(tiers),
             Request::Know(metainfo) => {
@@ -233,6 +238,7 @@ impl Swarm {
     /// The bytes are under their final name, and are served from there.
     fn serve(&mut self, reader: &Arc<TorrentReader>) {
         self.plan = None;
+        self.members.retain(|_, member| member.web.is_none());
         let files = Files::Here(Arc::clone(reader));
         match &self.content {
             Some(content) => content.move_to(files),
@@ -254,6 +260,7 @@ impl Swarm {
         for key in keys {
             self.join_plan(key);
         }
+        self.join_web_seeds();
         self.interest();
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::PeerKey;
 use super::super::assembly::Taken;
-use super::super::content::{Content, FilesError};
+use super::super::content::Content;
 use super::super::hello::Hello;
 use super::super::news::{Command, Gone, News};
 use super::input::violation;
@@ -333,10 +333,7 @@ impl State {
                 });
             }
             Err(error) => {
-                let no_space = matches!(
-                    &error,
-                    FilesError::Write(potluck_store::WriteError::NoSpace { .. })
-                );
+                let no_space = error.is_no_space();
                 self.news
                     .push(News::Unwritable(error.to_string(), no_space));
             }

@@ -2,10 +2,14 @@
 
 use super::super::hello;
 use super::super::peer::{self, Setup};
+use super::super::web_peer::{self, WebSetup};
 use super::super::{Incoming, PeerKey};
 use super::members::Member;
 use super::{Connected, Swarm};
+use potluck_bittorrent::web_seed::WebLayout;
+use potluck_bittorrent::wire::Features;
 use potluck_bittorrent_net::stream::{Encryption, PeerStream, Times, Transport, connect};
+use potluck_bittorrent_net::web_seed::{WebSeed, WebSeedTimes};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +22,8 @@ const MAX_OUTGOING: usize = 50;
 pub(super) const MAX_MEMBERS: usize = 100;
 /// Connections that are being made at a time.
 const MAX_DIALING: usize = 16;
+/// Web seeds that are asked, at most.
+const MAX_WEB_SEEDS: usize = 8;
 /// The handshake takes no longer.
 const HELLO_TIME: Duration = Duration::from_secs(10);
 
@@ -130,6 +136,47 @@ impl Swarm {
         let now = self.now();
         self.choker.add_peer(now, key, false);
         self.learning.joined(key);
+    }
+}
+
+impl Swarm {
+    /// Asks web servers too.
+    pub(super) fn join_web_seeds(&mut self) {
+        let Some(content) = self.content.clone() else {
+            return;
+        };
+        let files = Arc::new(WebLayout::new(content.metainfo.info()));
+        let mut urls = std::mem::take(&mut self.web_seeds);
+        urls.sort();
+        urls.dedup();
+        for url in urls.into_iter().take(MAX_WEB_SEEDS) {
+            let seed = WebSeed::new(&url, Arc::clone(&files), WebSeedTimes::default());
+            let Ok(seed) = seed else {
+                continue;
+            };
+            let key = PeerKey(self.next_key);
+            self.next_key += 1;
+            let (commands, received) = mpsc::channel(peer::COMMANDS);
+            let setup = WebSetup {
+                ctx: Arc::clone(&self.ctx),
+                key,
+                seed,
+                content: Arc::clone(&content),
+                news: self.news.clone(),
+                commands: received,
+            };
+            let task = tokio::spawn(web_peer::run(setup));
+            let hello = hello::Hello {
+                features: Features::default(),
+                peer: super::super::new_id(),
+            };
+            let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+            let pieces = content.geometry.pieces();
+            let way = "web".to_owned();
+            let mut member = Member::new(hello, (nowhere, false), pieces, commands, task, way);
+            member.web = Some(url);
+            self.members.insert(key, member);
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Member {
     pub(super) id: PeerId,
     pub(super) address: SocketAddr,
     pub(super) is_outgoing: bool,
+    /// The address of a web seed.
+    pub(super) web: Option<String>,
     /// Where it listens, if that is known.
     pub(super) listens: Option<SocketAddr>,
     pub(super) client: Option<String>,
@@ -120,6 +122,7 @@ impl Member {
             address,
             is_outgoing,
             listens: is_outgoing.then_some(address),
+            web: None,
             client: None,
             claims: PieceSet::new(pieces),
             chokes: true,
@@ -151,7 +154,10 @@ impl Member {
 
     /// How people tell it from others.
     pub(super) fn name(&self) -> String {
-        self.listens.unwrap_or(self.address).to_string()
+        match &self.web {
+            Some(url) => url.clone(),
+            None => self.listens.unwrap_or(self.address).to_string(),
+        }
     }
 
     /// Whether its connection ended without a word.

@@ -296,7 +296,7 @@ fn hashes_are_as_many_as_were_asked_for() {
         (4, 3, 6),
         (8, 2, 8),
         (8, 3, 9),
-        (1, 3, 4),
+        (1, 3, 5),
         (3, 3, 5),
     ] {
         let request = request(0, 0, length, proof_layers);
