@@ -34,7 +34,6 @@ fn node(place: &Place<'_>, name: &str) -> Result<Command> {
     let settings = [
         ("bittorrent.encryption", encryption),
         ("bittorrent.dht", "false"),
-        ("bittorrent.lan", "false"),
     ];
     let command = || {
         let mut command = place.command(&place.bench.potluck);
