@@ -9,7 +9,7 @@ mod walk;
 pub use check::check;
 pub use make::{Format, NewTorrent, make, piece_size};
 pub use show::describe;
-pub(crate) use show::{magnet, read_file};
+pub(crate) use show::{load, magnet, read_file};
 
 use std::ops::ControlFlow;
 

@@ -85,9 +85,10 @@ async fn named(link: &str) -> Result<Named, ErrorBody> {
     match Source::of(link)? {
         Source::Magnet(magnet) => Ok((magnet.hashes, None, Some(magnet))),
         Source::File(path) => {
-            let read = tokio::task::spawn_blocking(move || torrent::read_file(&path)).await;
-            let metainfo = read.map_err(|_| errors::stopping())??;
-            Ok(known(Arc::new(metainfo)))
+            let shown = errors::clip(&path.display().to_string());
+            let read = tokio::task::spawn_blocking(move || torrent::load(&path)).await;
+            let bytes = read.map_err(|_| errors::stopping())??;
+            source::understand(&bytes, &shown).map(known)
         }
         Source::Url(url) => {
             let shown = errors::clip(&url);

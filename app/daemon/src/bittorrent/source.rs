@@ -78,9 +78,9 @@ impl Source {
 pub(super) fn understand(bytes: &[u8], shown: &str) -> Result<Arc<Metainfo>, ErrorBody> {
     let metainfo = Metainfo::parse(bytes).map_err(|error| {
         ErrorBody::new(
-            ExitCode::Failed,
+            ExitCode::Usage,
             format!("{shown} is not a torrent that can be used: {error}"),
-            "get it again from where it came",
+            "name a .torrent file; to give a file to others, use 'potluck share'",
         )
     })?;
     Ok(Arc::new(metainfo))

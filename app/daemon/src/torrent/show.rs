@@ -53,7 +53,19 @@ fn named(hashes: InfoHashes) -> TorrentReport {
 /// Reads and checks a torrent file.
 pub(crate) fn read_file(path: &Path) -> Result<Metainfo, ErrorBody> {
     let shown = path.display();
-    let bytes = read(path).map_err(|error| match error.kind() {
+    let bytes = load(path)?;
+    Metainfo::parse(&bytes).map_err(|error| {
+        errors::failed(
+            format!("{shown} is not a torrent that can be used: {error}"),
+            "fetch it again from where it came from",
+        )
+    })
+}
+
+/// Reads what may be a torrent file.
+pub(crate) fn load(path: &Path) -> Result<Vec<u8>, ErrorBody> {
+    let shown = path.display();
+    read(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => errors::not_found(
             format!("there is no file {}", errors::clip(&shown.to_string())),
             "give the path of a .torrent file, or a magnet link in quotes",
@@ -62,12 +74,6 @@ pub(crate) fn read_file(path: &Path) -> Result<Metainfo, ErrorBody> {
             format!("cannot read {shown}: {error}"),
             "check its permissions",
         ),
-    })?;
-    Metainfo::parse(&bytes).map_err(|error| {
-        errors::failed(
-            format!("{shown} is not a torrent that can be used: {error}"),
-            "fetch it again from where it came from",
-        )
     })
 }
 
