@@ -19,6 +19,7 @@ mod magnet;
 pub mod merkle;
 mod metainfo;
 pub mod mse;
+mod overlap;
 pub mod session;
 pub mod web_seed;
 pub mod wire;
@@ -34,3 +35,4 @@ pub use metainfo::{
     MAX_URL_BYTES, MAX_URLS, Metainfo, MetainfoError, NewFile, PieceDigest, PieceDigester, Span,
     Version,
 };
+pub use overlap::{CommonFile, LentBlock, Overlap};
