@@ -1,6 +1,7 @@
 //! What we ask of the peer.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
 use super::{Session, Violation};
@@ -118,11 +119,16 @@ impl Session {
     /// Puts a piece of so many bytes on the list of what is asked of the peer, for an order of the
     /// caller's.
     pub fn ask(&mut self, order: u32, piece: u32, bytes: u64) {
+        self.ask_part(order, piece, 0..bytes);
+    }
+
+    /// As [`Self::ask`], of some bytes of a piece: blocks are cut from where these begin.
+    pub fn ask_part(&mut self, order: u32, piece: u32, bytes: Range<u64>) {
         self.requests.queue.push_back(Task {
             order,
             piece,
-            next: 0,
-            end: bytes,
+            next: bytes.start,
+            end: bytes.end,
         });
     }
 
@@ -150,8 +156,8 @@ impl Session {
     }
 
     /// Asks for blocks as many as the peer is good for. `missing` says whether a block is still
-    /// wanted.
-    pub fn fill(&mut self, missing: &mut dyn FnMut(Block) -> bool) {
+    /// wanted by an order.
+    pub fn fill(&mut self, missing: &mut dyn FnMut(u32, Block) -> bool) {
         if self.they_choke {
             return;
         }
@@ -172,7 +178,7 @@ impl Session {
                 begin,
                 length,
             };
-            if self.requests.outstanding.contains_key(&block) || !missing(block) {
+            if self.requests.outstanding.contains_key(&block) || !missing(order, block) {
                 continue;
             }
             self.requests.late.remove(&block);

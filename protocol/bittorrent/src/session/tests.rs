@@ -70,11 +70,11 @@ fn greets_with_what_it_has() {
 fn nothing_is_asked_of_who_chokes() {
     let mut session = session();
     session.ask(1, 0, 65_536);
-    session.fill(&mut |_| true);
+    session.fill(&mut |_, _| true);
     assert!(!session.has_output());
     assert_eq!(session.handle(Message::Unchoke).unwrap(), Event::Unchoked);
     assert_eq!(session.handle(Message::Unchoke).unwrap(), Event::Nothing);
-    session.fill(&mut |_| true);
+    session.fill(&mut |_, _| true);
     assert_eq!(session.outstanding(), 4);
     assert_eq!(sent(&mut session).len(), 4);
     assert_eq!(session.handle(Message::Choke).unwrap(), Event::Choked);
@@ -89,7 +89,7 @@ fn blocks_that_are_here_are_not_asked_for_and_the_last_is_short() {
     let mut session = session();
     session.handle(Message::Unchoke).unwrap();
     session.ask(7, 9, 65_436);
-    session.fill(&mut |block| block.begin != 16_384);
+    session.fill(&mut |_, block| block.begin != 16_384);
     let asked = sent(&mut session);
     assert_eq!(asked.len(), 3);
     assert!(
@@ -113,7 +113,7 @@ fn a_cancelled_order_leaves_the_others() {
     session.handle(Message::Unchoke).unwrap();
     session.ask(1, 0, 65_536);
     session.ask(2, 1, 65_536);
-    session.fill(&mut |_| true);
+    session.fill(&mut |_, _| true);
     session.cancel(1);
     assert!(session.is_order_done(1) && !session.is_order_done(2));
     assert_eq!(session.outstanding(), 4);
@@ -126,7 +126,7 @@ fn the_depth_follows_the_rate_and_what_the_peer_takes() {
     for piece in 0..1024 {
         session.ask(piece, piece, 1 << 20);
     }
-    session.fill(&mut |_| true);
+    session.fill(&mut |_, _| true);
     assert_eq!(session.outstanding(), 16);
     let mut now = Duration::from_secs(1);
     // One block a millisecond: 16 MB/s, of which three seconds are more than the peer takes.
@@ -134,7 +134,7 @@ fn the_depth_follows_the_rate_and_what_the_peer_takes() {
         now += Duration::from_millis(1);
         let next = *session.requests.outstanding.keys().next().unwrap();
         session.block_came(now, &next);
-        session.fill(&mut |_| true);
+        session.fill(&mut |_, _| true);
     }
     assert_eq!(session.outstanding(), 250);
     // One block in 200 ms: 15 blocks are three seconds.
@@ -142,7 +142,7 @@ fn the_depth_follows_the_rate_and_what_the_peer_takes() {
         now += Duration::from_millis(200);
         let next = *session.requests.outstanding.keys().next().unwrap();
         session.block_came(now, &next);
-        session.fill(&mut |_| true);
+        session.fill(&mut |_, _| true);
     }
     assert_eq!(session.outstanding(), 16);
 }
@@ -262,4 +262,18 @@ fn a_head_of_a_block_is_what_the_reader_sees() {
     let mut reader = FrameReader::new(Some(geometry()));
     let (_, event) = reader.next(&head).unwrap();
     assert_eq!(event, FrameEvent::Piece(block(1, 0)));
+}
+
+#[test]
+fn a_part_of_a_piece_is_asked_for() {
+    let mut session = session();
+    session.handle(Message::Unchoke).unwrap();
+    session.ask_part(5, 2, 16_384..40_000);
+    let mut asked = Vec::new();
+    session.fill(&mut |order, block| {
+        assert_eq!(order, 5);
+        asked.push((block.piece, block.begin, block.length));
+        true
+    });
+    assert_eq!(asked, [(2, 16_384, 16_384), (2, 32_768, 7_232)]);
 }
