@@ -4,6 +4,7 @@
 //! before and the file shows no change since (see [`trust`]). The stamps of files tell sooner and
 //! cheaper that a file was changed, and what to tell its owner.
 
+mod alike;
 mod cache;
 mod opened;
 mod resolve;
