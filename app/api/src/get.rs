@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 pub struct GetRequest {
     /// `potluck:` link, bare CID or `ipfs://` CID of a BLAKE3 address.
     pub link: String,
+    /// Other names of the same content, where `link` is a torrent: magnet links, torrent files, infohashes,
+    /// `potluck:` links of single files. Whoever has it under one of these is asked too.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// Absolute destination path. An existing folder, or a path that ends in `/`, receives the
     /// content under its own name; anything else is the final name.
     pub dest: String,

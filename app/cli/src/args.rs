@@ -179,6 +179,15 @@ pub(crate) struct Get {
     /// Link, CID, ipfs:// address, magnet link, infohash, or a .torrent file or its URL
     #[arg(value_name = "LINK")]
     pub(crate) link: String,
+    /// Another name of the same content, when LINK is a torrent: whoever has it under that name is
+    /// asked too; may be repeated
+    #[arg(
+        long = "also",
+        value_name = "LINK",
+        env = "POTLUCK_ALSO",
+        hide_env_values = true
+    )]
+    pub(crate) also: Vec<String>,
     /// Where to put it; an existing folder, or a path that ends in /, receives it under its own
     /// name [default: the current folder]
     #[arg(

@@ -3,11 +3,16 @@
 mod addresses;
 mod assembly;
 mod content;
+mod copies;
+mod copy_peer;
 mod dht;
+mod fetching;
 mod get;
 mod hello;
 mod list;
 mod listen;
+mod loan;
+mod natives;
 mod news;
 mod peer;
 mod seed;
@@ -25,6 +30,7 @@ pub(crate) use source::is_torrent;
 use crate::config::{self, Config};
 use crate::context::Context;
 use crate::errors;
+use fetching::Fetching;
 use hello::Hello;
 use potluck_api::ErrorBody;
 use potluck_bittorrent::wire::PeerId;
@@ -41,6 +47,9 @@ use tokio_util::task::TaskTracker;
 
 /// How long swarms may take to end.
 const ENDING: Duration = Duration::from_secs(4);
+
+/// How this machine is called among the sources of a torrent.
+const HERE: &str = "this machine";
 
 /// Names a connection within its torrent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +72,8 @@ pub(crate) struct Torrents {
     port: Mutex<Option<u16>>,
     tasks: TaskTracker,
     dht: AsyncMutex<Option<DhtHandle>>,
+    /// Those that are being fetched.
+    fetching: Arc<Fetching>,
 }
 
 /// What the owner allows.
@@ -118,6 +129,7 @@ impl Torrents {
             port: Mutex::default(),
             tasks: TaskTracker::new(),
             dht: AsyncMutex::default(),
+            fetching: Arc::default(),
         }
     }
 
@@ -192,6 +204,11 @@ impl Torrents {
 fn names(hashes: &InfoHashes) -> impl Iterator<Item = InfoHashV1> + use<> {
     let v2 = hashes.v2.map(|hash| hash.truncated());
     [hashes.v1, v2].into_iter().flatten()
+}
+
+/// The address of a source that has none: it can be neither dialed nor refused by it.
+fn guest_address() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], 0))
 }
 
 /// A name for this run of the node: who watches can't tell two runs to be of one node (BEP 20).

@@ -13,6 +13,7 @@ use std::path::{MAIN_SEPARATOR, Path};
 pub(crate) async fn run(app: &App, args: Get) -> Outcome {
     let request = GetRequest {
         link: link(args.link)?,
+        also: args.also.into_iter().map(link).collect::<Result<_, _>>()?,
         dest: destination(args.output.as_deref())?,
         files: args.files,
         timeout: args.timeout,

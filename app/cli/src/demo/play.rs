@@ -235,6 +235,7 @@ impl Act<'_> {
             _ => 2,
         };
         let request = GetRequest {
+            also: Vec::new(),
             link: self.link.clone(),
             dest: format!(
                 "{}/",

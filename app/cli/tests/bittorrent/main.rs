@@ -6,6 +6,8 @@ mod between;
 mod found;
 mod hostile;
 mod interrupted;
+mod merge;
+mod mixed;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -121,7 +121,7 @@ impl Shape<'_> {
     }
 
     /// Which hashes decide: those of version 2 when they are known.
-    fn digester(&self) -> PieceDigester {
+    pub(super) fn digester(&self) -> PieceDigester {
         let v2 = self.metainfo.has_v2_piece(self.layout, self.piece);
         PieceDigester::new(!v2, v2)
     }
@@ -140,7 +140,8 @@ impl Shape<'_> {
         }
     }
 
-    fn is_right(&self, digester: &mut PieceDigester) -> bool {
+    /// Whether what was hashed is the piece.
+    pub(super) fn is_right(&self, digester: &mut PieceDigester) -> bool {
         let owner = self.layout.owner(self.piece.into());
         let file_bytes = owner.map_or(0, |(_, size, _)| size);
         let found = digester.finish(file_bytes, self.layout.piece_bytes());

@@ -32,6 +32,8 @@ pub(super) enum Files {
     Coming(Arc<TorrentDownload>),
     /// All that is wanted is under its final name.
     Here(Arc<TorrentReader>),
+    /// Nothing is kept: its peers are asked on behalf of another torrent.
+    Nowhere,
 }
 
 /// Bytes could not be kept or had.
@@ -71,6 +73,7 @@ impl Content {
         let have = match &files {
             Files::Coming(download) => download.have(),
             Files::Here(reader) => reader.have(),
+            Files::Nowhere => PieceSet::new(metainfo.info().pieces()),
         };
         Self {
             layout: metainfo.info().layout(),
@@ -107,6 +110,59 @@ impl Content {
             *self.lock_have() = reader.have();
         }
         *self.place.write().unwrap_or_else(PoisonError::into_inner) = files;
+    }
+
+    /// The pieces that are meant to be here once all is fetched.
+    pub(super) fn wanted(&self) -> PieceSet {
+        match self.files() {
+            Files::Coming(download) => download.wanted(),
+            Files::Here(reader) => reader.have(),
+            Files::Nowhere => PieceSet::new(self.geometry.pieces()),
+        }
+    }
+
+    /// Whether all that is wanted is under its final name.
+    pub(super) fn is_finished(&self) -> bool {
+        matches!(self.files(), Files::Here(_))
+    }
+
+    /// Reads bytes of a piece that is here, `begin` bytes into it. Does file work.
+    pub(super) fn read_at(&self, piece: u32, begin: u64, out: &mut [u8]) -> Result<(), FilesError> {
+        if !self.has(piece) {
+            return Err(ReadError::NotHave.into());
+        }
+        match self.files() {
+            Files::Coming(download) => Ok(download.read(piece, begin, out)?),
+            Files::Here(reader) => Ok(reader.read(piece, begin, out)?),
+            Files::Nowhere => Err(ReadError::NotHave.into()),
+        }
+    }
+
+    /// Whether a piece of the files that `read` gives is right. Does file work.
+    pub(super) fn is_right(
+        &self,
+        piece: u32,
+        mut read: impl FnMut(usize, u64, &mut [u8]) -> Result<(), String>,
+    ) -> Result<bool, String> {
+        const STEP: u64 = 256 * 1024;
+        let shape = self.shape(piece);
+        let mut digester = shape.digester();
+        let mut buffer = Vec::new();
+        for span in self.layout.spans(piece.into()) {
+            let Some(file) = span.file else {
+                digester.push_padding(span.bytes);
+                continue;
+            };
+            let mut done = 0;
+            while done < span.bytes {
+                let step = STEP.min(span.bytes - done);
+                buffer.resize(usize::try_from(step).unwrap_or_default(), 0);
+                read(file, span.offset + done, &mut buffer)?;
+                digester.push(&buffer);
+                done += step;
+            }
+        }
+        Ok(shape.is_right(&mut digester))
     }
 
     /// Bytes of a piece.
@@ -166,6 +222,7 @@ impl Content {
         match self.files() {
             Files::Coming(download) => Ok(download.read(block.piece, block.begin.into(), out)?),
             Files::Here(reader) => Ok(reader.read(block.piece, block.begin.into(), out)?),
+            Files::Nowhere => Err(ReadError::NotHave.into()),
         }
     }
 }

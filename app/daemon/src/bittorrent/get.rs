@@ -1,11 +1,13 @@
 //! `get` of a torrent: find out what it is, fetch it from its peers, put it under its final name.
 
+mod also;
 mod events;
 
 use super::addresses::From;
+use super::content::{Content, Files};
 use super::source::{self, Source};
-use super::swarm::{Request, Snapshot, SwarmHandle};
-use super::{listen, lock};
+use super::swarm::{NewDownload, Request, Snapshot, SwarmHandle};
+use super::{copies, listen, lock};
 use crate::clock::unix_now;
 use crate::context::Context;
 use crate::download::{compile, destination, patience};
@@ -18,7 +20,7 @@ use potluck_store::{
     TorrentBeginError, TorrentDownload, TorrentInfo, TorrentKey, TorrentReader, TorrentSpec,
 };
 use potluck_transfer::Order;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -147,6 +149,7 @@ impl Get<'_> {
         known: Option<Arc<Metainfo>>,
         magnet: Option<&Magnet>,
     ) -> Result<GetEvent, ErrorBody> {
+        let names = self.names().await?;
         let metainfo = match known {
             Some(known) => known,
             None => self.learn().await?,
@@ -170,14 +173,15 @@ impl Get<'_> {
         } else {
             Order::RarestFirst
         };
-        self.swarm
-            .ask(Request::Download {
-                download: Arc::clone(&download),
-                order,
-            })
-            .await;
+        let content = self.download(&download, order).await;
+        let asking = self.ask_also(&names, &content);
         let last = self.fetch().await?;
-        self.finish(download, &last).await
+        drop(asking);
+        let done = self.finish(download, &last).await?;
+        if let (GetEvent::Done { path, .. }, true) = (&done, content.metainfo.info().is_single()) {
+            self.check_also(&names, Path::new(path)).await?;
+        }
+        Ok(done)
     }
 
     /// Waits until peers have told what the torrent is.
@@ -283,6 +287,26 @@ impl Get<'_> {
         let begun = self.ctx.blocking(move |store| store.begin_torrent(spec));
         let begun = begun.await.ok_or_else(errors::stopping)?;
         Ok(Arc::new(begun.map_err(|error| begin_error(&error))?))
+    }
+
+    /// Tells the swarm to fetch what is neither here nor being fetched for another torrent.
+    async fn download(&self, download: &Arc<TorrentDownload>, order: Order) -> Arc<Content> {
+        let files = Files::Coming(Arc::clone(download));
+        let content = Arc::new(Content::new(download.metainfo(), files));
+        let requests = self.swarm.requests.clone();
+        let (registered, siblings) = self.ctx.torrents.fetching.begin(&content, requests);
+        let copies = copies::find(self.ctx, &content, &siblings).await;
+        let borrowers = siblings.into_iter().map(|sibling| sibling.borrower);
+        let new = NewDownload {
+            download: Arc::clone(download),
+            content: Arc::clone(&content),
+            order,
+            copies,
+            borrowers: borrowers.collect(),
+            registered,
+        };
+        self.swarm.ask(Request::Download(Box::new(new))).await;
+        content
     }
 
     /// Waits until all that is wanted is here.

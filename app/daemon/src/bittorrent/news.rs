@@ -2,9 +2,11 @@
 
 use super::PeerKey;
 use super::content::Content;
+use super::loan::Loan;
 use potluck_bittorrent::session::Claim;
 use potluck_bittorrent::wire::HashRequest;
 use potluck_bittorrent::wire::extended::{ExtendedHandshake, Pex};
+use potluck_content::PieceSet;
 use std::sync::Arc;
 
 /// What a connection tells the swarm.
@@ -41,6 +43,10 @@ pub(super) enum News {
     },
     /// It won't give hashes.
     NoHashes { request: HashRequest },
+    /// Pieces that will be had from it, and are asked of nobody else.
+    Reserved(PieceSet),
+    /// Bytes of blocks came on behalf of another torrent.
+    Lent { bytes: u64 },
     /// Bytes of blocks came, for an order.
     Received { order: u32, bytes: u64 },
     /// Bytes of blocks came for nothing.
@@ -100,4 +106,12 @@ pub(super) enum Command {
     AskMetadata(u32),
     /// Ask for hashes of version 2.
     AskHashes(HashRequest),
+    /// Ask for pieces of another torrent that this one has too.
+    Lend {
+        loan: Arc<Loan>,
+        order: u32,
+        pieces: Vec<u32>,
+    },
+    /// Ask no more for them; for none of them without an order.
+    EndLoan { loan: Arc<Loan>, order: Option<u32> },
 }

@@ -1,6 +1,7 @@
 //! One connection: moves bytes between the socket, the machine that knows the protocol, and the files.
 
 mod input;
+mod lent;
 mod output;
 mod state;
 
@@ -55,6 +56,16 @@ where
     let _ = news.send(PeerNews { peer, what }).await;
 }
 
+/// Tells the swarm, and those for whom the peer is asked, what came.
+async fn pass_on(state: &mut State, key: PeerKey, news: &mpsc::Sender<PeerNews>) {
+    for what in state.take_news() {
+        let _ = news.send(PeerNews { peer: key, what }).await;
+    }
+    for (loan, what) in state.take_lent_news() {
+        loan.tell(what).await;
+    }
+}
+
 async fn connection<S>(stream: S, setup: Setup) -> Result<(), Gone>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
@@ -80,9 +91,7 @@ where
     loop {
         state.ask();
         output.fill(&ctx, &mut state);
-        for what in state.take_news() {
-            let _ = news.send(PeerNews { peer: key, what }).await;
-        }
+        pass_on(&mut state, key, &news).await;
         let told = state.take_known();
         if let Some(content) = told {
             arrivals = Some(content.arrivals.subscribe());

@@ -1,7 +1,9 @@
 //! One torrent: its peers, what is asked of whom, and who may ask us. One task owns all of it.
 
 mod dial;
+mod guests;
 mod learn;
+mod lend;
 mod members;
 mod news;
 mod plan;
@@ -10,7 +12,10 @@ mod seek;
 
 use super::addresses::{Addresses, From};
 use super::content::{Content, Files};
+use super::copies::Copies;
+use super::fetching::{Borrower, Registered};
 use super::hello::Hello;
+use super::loan::Borrowed;
 use super::news::PeerNews;
 use super::{Incoming, PeerKey};
 use crate::context::Context;
@@ -58,14 +63,27 @@ pub(super) enum Request {
     /// The torrent is known, without asking peers.
     Know(Arc<Metainfo>),
     /// Fetch it.
-    Download {
-        download: Arc<TorrentDownload>,
-        order: Order,
-    },
+    Download(Box<NewDownload>),
+    /// Ask a peer of another torrent, which has the same files.
+    Borrow(Box<Borrowed>),
+    /// Lend this torrent's peers to another one, which has the same files.
+    Lend(Box<Borrower>),
     /// Serve what is here from now on.
     Serve(Arc<TorrentReader>),
     /// What was fetched is not served; the swarm ends.
     End,
+}
+
+/// A download that begins.
+pub(super) struct NewDownload {
+    pub(super) download: Arc<TorrentDownload>,
+    pub(super) content: Arc<Content>,
+    pub(super) order: Order,
+    /// What is on this machine already.
+    pub(super) copies: Copies,
+    /// Torrents that fetch some of its files already.
+    pub(super) borrowers: Vec<Borrower>,
+    pub(super) registered: Registered,
 }
 
 /// How to reach a swarm.
@@ -98,6 +116,8 @@ pub(super) struct Swarm {
     plan: Option<Plan>,
     seeking: Seeking,
     web_seeds: Vec<String>,
+    /// Torrents for which peers of this one are asked.
+    borrowers: Vec<Borrower>,
     news: mpsc::Sender<PeerNews>,
     status: watch::Sender<Arc<Snapshot>>,
     totals: Totals,
@@ -147,6 +167,7 @@ pub(super) fn start(ctx: &Arc<Context>, hashes: InfoHashes) -> SwarmHandle {
         plan: None,
         seeking: Seeking::new(ctx, &hashes),
         web_seeds: Vec::new(),
+        borrowers: Vec::new(),
         news,
         status,
         totals: Totals::default(),
@@ -222,7 +243,9 @@ impl Swarm {
                 self.learning.know(metainfo, self.members.keys().copied());
                 self.report();
             }
-            Request::Download { download, order } => self.download(download, order),
+            Request::Download(new) => self.download(*new),
+            Request::Borrow(borrowed) => self.borrow(*borrowed),
+            Request::Lend(borrower) => self.lend_to(*borrower),
             Request::Serve(reader) => self.serve(&reader),
             Request::End => {}
         }
@@ -237,23 +260,28 @@ impl Swarm {
 
     /// The bytes are under their final name, and are served from there.
     fn serve(&mut self, reader: &Arc<TorrentReader>) {
-        self.plan = None;
-        self.members.retain(|_, member| member.web.is_none());
         let files = Files::Here(Arc::clone(reader));
         match &self.content {
             Some(content) => content.move_to(files),
-            None => self.know(Content::new(reader.metainfo(), files)),
+            None => self.know(Arc::new(Content::new(reader.metainfo(), files))),
         }
+        // Only now: others that take bytes from here go on with the files under their final names.
+        self.plan = None;
+        self.members.retain(|_, member| member.guest.is_none());
         self.choker.set_seeding(true);
         self.seeking.completed();
         self.interest();
     }
 
     /// Begins to fetch.
-    fn download(&mut self, download: Arc<TorrentDownload>, order: Order) {
-        let files = Files::Coming(Arc::clone(&download));
-        self.know(Content::new(download.metainfo(), files));
-        let plan = Plan::new(&self.ctx, download, order);
+    fn download(&mut self, new: NewDownload) {
+        self.know(new.content);
+        let content = self.content.clone();
+        let mut plan = Plan::new(&self.ctx, new.download, new.order, new.registered);
+        if let Some(content) = content {
+            let copies = &new.copies;
+            plan.reserved = Copies::pieces(&content, |piece| copies.will_have(&content, piece));
+        }
         self.plan = Some(plan);
         self.failure = None;
         let keys: Vec<PeerKey> = self.members.keys().copied().collect();
@@ -261,11 +289,14 @@ impl Swarm {
             self.join_plan(key);
         }
         self.join_web_seeds();
+        self.join_copies(new.copies);
+        for borrower in new.borrowers {
+            self.lend_to(borrower);
+        }
         self.interest();
     }
 
-    fn know(&mut self, content: Content) {
-        let content = Arc::new(content);
+    fn know(&mut self, content: Arc<Content>) {
         if content.metainfo.info().is_private() {
             self.seeking.leave_dht();
         }
@@ -306,6 +337,7 @@ impl Swarm {
     fn tick(&mut self) {
         self.tick_plan();
         self.tick_members();
+        self.tick_loans();
         self.tick_seeking();
         self.report();
     }

@@ -38,24 +38,24 @@ const LOST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Counts for the waiting message.
 #[derive(Default)]
-pub(super) struct FindCounts {
+pub(crate) struct FindCounts {
     /// Peers of the DHT asked in all.
-    pub(super) asked: AtomicU32,
+    pub(crate) asked: AtomicU32,
     /// Dials under way.
-    pub(super) dialing: AtomicU32,
+    pub(crate) dialing: AtomicU32,
 }
 
 /// A connected peer that may have the content.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Candidate {
-    pub(super) peer: PeerId,
-    pub(super) why: Why,
+pub(crate) struct Candidate {
+    pub(crate) peer: PeerId,
+    pub(crate) why: Why,
 }
 
 /// A running search. Dropping it stops it.
-pub(super) struct Finder {
-    pub(super) candidates: mpsc::Receiver<Candidate>,
-    pub(super) counts: Arc<FindCounts>,
+pub(crate) struct Finder {
+    pub(crate) candidates: mpsc::Receiver<Candidate>,
+    pub(crate) counts: Arc<FindCounts>,
     introductions: mpsc::Sender<(PeerId, Vec<Multiaddr>)>,
     retries: mpsc::Sender<PeerId>,
     _tasks: JoinSet<()>,
@@ -72,7 +72,7 @@ struct Search {
 
 impl Finder {
     /// Starts looking for providers of a link.
-    pub(super) fn start(ctx: &Arc<Context>, link: &Link) -> Self {
+    pub(crate) fn start(ctx: &Arc<Context>, link: &Link) -> Self {
         let (found, candidates) = mpsc::channel(QUEUE);
         let (introductions, introduced) = mpsc::channel(QUEUE);
         let (retries, retried) = mpsc::channel(QUEUE);
@@ -102,7 +102,7 @@ impl Finder {
     }
 
     /// Looks at a peer again after a pause, dialing it anew if the connection is gone.
-    pub(super) fn introduce_later(&self, peer: PeerId, pause: Duration) {
+    pub(crate) fn introduce_later(&self, peer: PeerId, pause: Duration) {
         let retries = self.retries.clone();
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
@@ -111,7 +111,7 @@ impl Finder {
     }
 
     /// A provider named another one.
-    pub(super) fn introduce(&self, peer: PeerId, addresses: Vec<Multiaddr>) {
+    pub(crate) fn introduce(&self, peer: PeerId, addresses: Vec<Multiaddr>) {
         // A full queue means that there are plenty to look at.
         let _ = self.introductions.try_send((peer, addresses));
     }

@@ -11,7 +11,9 @@ mod report;
 mod sources;
 
 pub(crate) use dest::{compile, path as destination};
+pub(crate) use find::{Candidate, Finder};
 pub(crate) use repair::repair;
+pub(crate) use sources::{Peers, Verdict, When};
 
 use crate::context::Context;
 use crate::downloads::Running;
@@ -35,6 +37,12 @@ pub(crate) async fn run(
     stop: &CancellationToken,
 ) -> Result<GetEvent, ErrorBody> {
     let link = parse(&request.link)?;
+    if !request.also.is_empty() {
+        return Err(errors::usage(
+            "only what is fetched as a torrent can have other names",
+            "name the torrent first, and this link with --also",
+        ));
+    }
     dest::compile(&request.files)?;
     let patience = patience(request.timeout)?;
     let cid = link.address.to_string();
@@ -95,7 +103,8 @@ pub(crate) async fn run(
     .await
 }
 
-fn parse(text: &str) -> Result<Link, ErrorBody> {
+/// Reads a link.
+pub(crate) fn parse(text: &str) -> Result<Link, ErrorBody> {
     let link: Link = text
         .trim()
         .parse()

@@ -30,23 +30,23 @@ const LOST_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration:
 /// is then asked for less than it has, or answers that it has not what it retracted.
 const MAX_KEPT_RANGES: usize = 65_536;
 /// Why a peer is banned that has what nobody can have.
-pub(super) const BEYOND_THE_END: &str = "claimed pieces beyond the end of the content";
+pub(crate) const BEYOND_THE_END: &str = "claimed pieces beyond the end of the content";
 
 /// A source in use.
-pub(super) struct Source {
-    pub(super) peer: PeerId,
-    pub(super) commands: mpsc::Sender<SourceCommand>,
+pub(crate) struct Source {
+    pub(crate) peer: PeerId,
+    pub(crate) commands: mpsc::Sender<SourceCommand>,
     /// Set once the peer proved the root's size.
-    pub(super) ready: Option<(Arc<ProvenHead>, PieceMap)>,
+    pub(crate) ready: Option<(Arc<ProvenHead>, PieceMap)>,
     /// Of its lane's handshake.
-    pub(super) round_trip: Option<Duration>,
+    pub(crate) round_trip: Option<Duration>,
     changes: Vec<Availability>,
     kept_ranges: usize,
     task: JoinHandle<()>,
 }
 
 impl Source {
-    pub(super) fn new(
+    pub(crate) fn new(
         peer: PeerId,
         commands: mpsc::Sender<SourceCommand>,
         task: JoinHandle<()>,
@@ -63,7 +63,7 @@ impl Source {
     }
 
     /// Remembers a change, for when the layout becomes known.
-    pub(super) fn changed(&mut self, change: Availability) {
+    pub(crate) fn changed(&mut self, change: Availability) {
         let (Availability::Add(ranges) | Availability::Remove(ranges)) = &change else {
             return;
         };
@@ -75,7 +75,7 @@ impl Source {
 
     /// What it has, as inputs for a planner, or how that does not fit the layout. Who has any of a
     /// folder has its whole manifest.
-    pub(super) fn availability(
+    pub(crate) fn availability(
         &mut self,
         pieces: u32,
         manifest: bool,
@@ -100,7 +100,7 @@ impl Source {
 
 /// Whether the pieces that a peer says it has exist. What it has no longer may be told in larger
 /// terms.
-pub(super) fn fits(change: &Availability, pieces: u32) -> bool {
+pub(crate) fn fits(change: &Availability, pieces: u32) -> bool {
     match change {
         Availability::Add(ranges) => ranges.iter().all(|range| range.end <= pieces),
         _ => true,
@@ -115,7 +115,7 @@ impl Drop for Source {
 
 /// Why a peer is a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
+pub(crate) enum Why {
     /// It is connected, or was named before; nothing says that it has the content.
     Known,
     /// Another provider, or somebody's new record in the DHT, says that it has the content.
@@ -126,7 +126,7 @@ pub(super) enum Why {
 
 /// When a candidate may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum When {
+pub(crate) enum When {
     Now,
     After(Duration),
     /// When it is a candidate again.
@@ -134,7 +134,7 @@ pub(super) enum When {
 }
 
 /// What to do about a peer whose source ended.
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Ban(String),
     /// Connect and ask again after this long.
     RetryIn(Duration),
@@ -159,13 +159,13 @@ struct Memory {
 
 /// What is remembered of peers that were asked.
 #[derive(Default)]
-pub(super) struct Peers {
+pub(crate) struct Peers {
     memory: BTreeMap<PeerId, Memory>,
 }
 
 impl Peers {
     /// Whether it is time to ask this peer, again or for the first time.
-    pub(super) fn when(&mut self, peer: &PeerId, why: Why, now: Instant) -> When {
+    pub(crate) fn when(&mut self, peer: &PeerId, why: Why, now: Instant) -> When {
         let memory = self.remember(peer, now);
         let every = match why {
             Why::Known => None,
@@ -193,7 +193,7 @@ impl Peers {
     }
 
     /// Notes that a peer delivered something: whatever failed before counts no more.
-    pub(super) fn delivered(&mut self, peer: &PeerId) {
+    pub(crate) fn delivered(&mut self, peer: &PeerId) {
         if let Some(memory) = self.memory.get_mut(peer) {
             memory.lost = 0;
             memory.not_found = 0;
@@ -201,7 +201,7 @@ impl Peers {
     }
 
     /// Notes how a source ended.
-    pub(super) fn closed(&mut self, peer: &PeerId, reason: &CloseReason, now: Instant) -> Verdict {
+    pub(crate) fn closed(&mut self, peer: &PeerId, reason: &CloseReason, now: Instant) -> Verdict {
         let memory = self.remember(peer, now);
         memory.without = matches!(reason, CloseReason::NotFound | CloseReason::Changed);
         let (pause, verdict) = match reason {

@@ -150,6 +150,7 @@ impl Api {
     /// Fetches a link and gives all events.
     pub async fn get(&self, link: &str, dest: &Path) -> Vec<GetEvent> {
         let request = GetRequest {
+            also: Vec::new(),
             link: link.to_owned(),
             dest: dest.display().to_string(),
             files: Vec::new(),

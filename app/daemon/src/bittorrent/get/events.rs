@@ -6,6 +6,7 @@ use crate::errors;
 use potluck_api::{ErrorBody, GetEvent, PathKind, Phase, SourceProgress, SourceResult};
 use potluck_bittorrent::{FileKind, InfoHashes, Metainfo};
 use potluck_content::PieceSet;
+use potluck_identity::PeerId;
 use potluck_store::TorrentDownload;
 use std::path::Path;
 use std::sync::Mutex;
@@ -18,6 +19,10 @@ const MAX_LISTED: usize = 32;
 const WAITING_EVERY: Duration = Duration::from_millis(900);
 /// The kind of a source, as events name it.
 const KIND: &str = "torrent";
+/// What is taken from this machine.
+const LOCAL: &str = "local";
+/// What Potluck peers send.
+const NATIVE: &str = "native";
 
 /// Tells the user.
 pub(super) struct Events {
@@ -53,6 +58,11 @@ impl Events {
                 received: 0,
             }),
         }
+    }
+
+    /// To tell the user something from another task.
+    pub(super) fn sender(&self) -> mpsc::Sender<GetEvent> {
+        self.to.clone()
     }
 
     fn tell(&self, event: GetEvent) {
@@ -125,8 +135,9 @@ impl Events {
     /// Says how far it is, and gives up when nothing comes for too long.
     pub(super) fn fetching(&self, snapshot: &Snapshot) -> Result<(), ErrorBody> {
         let mut state = super::lock(&self.state);
-        if snapshot.received > state.received {
-            state.received = snapshot.received;
+        let received = snapshot.received.max(snapshot.have_bytes);
+        if received > state.received {
+            state.received = received;
             state.last_life = Instant::now();
         }
         let reason = snapshot
@@ -209,7 +220,7 @@ impl Events {
     ) -> GetEvent {
         let sources = last.delivered.iter().map(|(peer, bytes)| SourceResult {
             peer: peer.clone(),
-            kind: KIND.to_owned(),
+            kind: kind(peer),
             bytes: *bytes,
         });
         GetEvent::Done {
@@ -244,12 +255,22 @@ fn source(peer: &TorrentPeer) -> SourceProgress {
             Some(client) => format!("{} {client} ({})", peer.address, peer.way),
             None => format!("{} ({})", peer.address, peer.way),
         },
-        kind: KIND.to_owned(),
+        kind: kind(&peer.address),
         path: PathKind::Direct,
         rate: peer.rate,
         bytes: peer.delivered,
         state: peer.state,
     }
+}
+
+/// What kind of source this is, by its name: a Potluck peer has an id where others have an address.
+fn kind(name: &str) -> String {
+    let kind = match name {
+        super::super::HERE => LOCAL,
+        name if name.parse::<PeerId>().is_ok() => NATIVE,
+        _ => KIND,
+    };
+    kind.to_owned()
 }
 
 fn count(number: usize) -> u32 {

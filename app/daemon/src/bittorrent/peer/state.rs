@@ -2,10 +2,12 @@
 
 use super::super::PeerKey;
 use super::super::assembly::Taken;
-use super::super::content::Content;
+use super::super::content::{Content, FilesError};
 use super::super::hello::Hello;
+use super::super::loan::Loan;
 use super::super::news::{Command, Gone, News};
 use super::input::violation;
+use super::lent::Lent;
 use crate::context::Context;
 use potluck_bittorrent::merkle::HashAnswers;
 use potluck_bittorrent::session::{Event, Session};
@@ -29,6 +31,8 @@ pub(super) struct State {
     /// Set while the connection has to be told of it.
     known: Option<Arc<Content>>,
     news: Vec<News>,
+    /// What is asked on behalf of other torrents.
+    lent: Lent,
     /// The block that comes in.
     coming: Option<Coming>,
     /// Bytes since the last news of them: for an order, or for nothing.
@@ -63,6 +67,7 @@ impl State {
             content,
             known: None,
             news: Vec::new(),
+            lent: Lent::default(),
             coming: None,
             received: None,
             wasted: 0,
@@ -120,7 +125,12 @@ impl State {
     /// Asks the peer for what there is to ask.
     pub(super) fn ask(&mut self) {
         if let Some(content) = &self.content {
-            self.session.fill(&mut |block| content.is_missing(block));
+            let lent = &self.lent;
+            self.session
+                .fill(&mut |order, block| match lent.is_missing(order, &block) {
+                    Some(is_missing) => is_missing,
+                    None => content.is_missing(block),
+                });
         }
     }
 
@@ -165,6 +175,14 @@ impl State {
                 }
             }
             Command::AskHashes(request) => self.session.send(&Message::HashRequest(request)),
+            Command::Lend {
+                loan,
+                order,
+                pieces,
+            } => self.lent.ask(&mut self.session, &loan, order, &pieces),
+            Command::EndLoan { loan, order } => {
+                self.lent.cancel(&mut self.session, &loan, order);
+            }
         }
     }
 
@@ -178,9 +196,13 @@ impl State {
         let news = match event {
             Event::Nothing | Event::Asked | Event::DhtPort(_) => return,
             Event::Unchoked => News::Choke(false),
-            Event::Choked => News::Choke(true),
+            Event::Choked => {
+                self.lent.choked();
+                News::Choke(true)
+            }
             Event::Interested(are) => News::Interested(are),
             Event::Claims(claim) => News::Claims(claim),
+            Event::Refused(order) if self.lent.refused(&mut self.session, order) => return,
             Event::Refused(order) => News::Refused { order },
             Event::Handshake(handshake) => News::Handshake(handshake),
             Event::Pex(pex) => News::Pex(pex),
@@ -288,7 +310,10 @@ impl State {
 
     fn tell_received(&mut self) {
         if let Some((order, bytes)) = self.received.take() {
-            self.news.push(News::Received { order, bytes });
+            self.news.push(match self.lent.received(order, bytes) {
+                true => News::Lent { bytes },
+                false => News::Received { order, bytes },
+            });
         }
         if self.wasted > 0 {
             let bytes = std::mem::take(&mut self.wasted);
@@ -303,40 +328,23 @@ impl State {
 
     fn block(&mut self, block: Block, data: &[u8]) {
         let order = self.session.block_came(self.started.elapsed(), &block);
+        if let Some(order) = order
+            && let Some((loan, of, ours)) = self.lent.find(order, &block)
+        {
+            return self.lent_block((order, of), &loan, ours, data);
+        }
         let Some(content) = self.content.clone() else {
             return;
         };
         let work = || content.take(block, data, self.key);
         let taken = self.ctx.disk.work(&self.ctx.clock, data.len(), work);
-        let piece = block.piece;
         // Of an order that was given up, the planner knows nothing.
         let of = order.unwrap_or(u32::MAX);
-        match taken {
-            Ok(Taken::Kept) => {}
-            Ok(Taken::Needless) => self.news.push(News::Wasted {
-                bytes: data.len() as u64,
-            }),
-            Ok(Taken::Whole { liars }) => {
+        if let Some(what) = what_came(taken, of, &block) {
+            if matches!(what, News::Piece { .. } | News::Wrong { .. }) {
                 self.tell_received();
-                self.news.push(News::Piece {
-                    order: of,
-                    piece,
-                    liars,
-                });
             }
-            Ok(Taken::Wrong { liar }) => {
-                self.tell_received();
-                self.news.push(News::Wrong {
-                    order: of,
-                    piece,
-                    liar,
-                });
-            }
-            Err(error) => {
-                let no_space = error.is_no_space();
-                self.news
-                    .push(News::Unwritable(error.to_string(), no_space));
-            }
+            self.news.push(what);
         }
         if let Some(order) = order
             && self.session.is_order_done(order)
@@ -344,6 +352,31 @@ impl State {
             self.tell_received();
             self.news.push(News::Done { order });
         }
+    }
+
+    /// A block came that another torrent wanted.
+    fn lent_block(&mut self, order: (u32, u32), loan: &Arc<Loan>, block: Block, data: &[u8]) {
+        // What follows it there is padding.
+        let mut data = std::borrow::Cow::Borrowed(data);
+        if data.len() < block.length as usize {
+            data.to_mut().resize(block.length as usize, 0);
+        }
+        let work = || loan.content.take(block, &data, loan.key);
+        let taken = self.ctx.disk.work(&self.ctx.clock, data.len(), work);
+        self.tell_received();
+        let (order, of) = order;
+        let what = what_came(taken, of, &block);
+        if let Some(what) = what {
+            self.lent.tell(loan, what);
+        }
+        if self.session.is_order_done(order) {
+            self.lent.done(order);
+        }
+    }
+
+    /// What is to be told to other torrents.
+    pub(super) fn take_lent_news(&mut self) -> Vec<(Arc<Loan>, News)> {
+        self.lent.take_news()
     }
 
     pub(super) fn next_upload(&mut self) -> Option<Block> {
@@ -378,6 +411,27 @@ impl State {
                 self.session.dont_have(block.piece);
                 self.news.push(News::Unreadable(block.piece));
             }
+        }
+    }
+}
+
+/// What to tell of a block that came for an order.
+fn what_came(taken: Result<Taken, FilesError>, order: u32, block: &Block) -> Option<News> {
+    let piece = block.piece;
+    match taken {
+        Ok(Taken::Kept) => None,
+        Ok(Taken::Needless) => Some(News::Wasted {
+            bytes: block.length.into(),
+        }),
+        Ok(Taken::Whole { liars }) => Some(News::Piece {
+            order,
+            piece,
+            liars,
+        }),
+        Ok(Taken::Wrong { liar }) => Some(News::Wrong { order, piece, liar }),
+        Err(error) => {
+            let no_space = error.is_no_space();
+            Some(News::Unwritable(error.to_string(), no_space))
         }
     }
 }

@@ -3,11 +3,11 @@
 use super::super::hello;
 use super::super::peer::{self, Setup};
 use super::super::web_peer::{self, WebSetup};
-use super::super::{Incoming, PeerKey};
-use super::members::Member;
+use super::super::{Incoming, PeerKey, guest_address};
+use super::guests::Described;
+use super::members::{Guest, Member};
 use super::{Connected, Swarm};
 use potluck_bittorrent::web_seed::WebLayout;
-use potluck_bittorrent::wire::Features;
 use potluck_bittorrent_net::stream::{Encryption, PeerStream, Times, Transport, connect};
 use potluck_bittorrent_net::web_seed::{WebSeed, WebSeedTimes};
 use std::net::SocketAddr;
@@ -154,28 +154,26 @@ impl Swarm {
             let Ok(seed) = seed else {
                 continue;
             };
-            let key = PeerKey(self.next_key);
-            self.next_key += 1;
-            let (commands, received) = mpsc::channel(peer::COMMANDS);
-            let setup = WebSetup {
-                ctx: Arc::clone(&self.ctx),
-                key,
-                seed,
-                content: Arc::clone(&content),
-                news: self.news.clone(),
-                commands: received,
+            let described = Described {
+                guest: Guest {
+                    name: url,
+                    is_local: false,
+                },
+                address: guest_address(),
+                client: None,
+                way: "web".to_owned(),
             };
-            let task = tokio::spawn(web_peer::run(setup));
-            let hello = hello::Hello {
-                features: Features::default(),
-                peer: super::super::new_id(),
-            };
-            let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-            let pieces = content.geometry.pieces();
-            let way = "web".to_owned();
-            let mut member = Member::new(hello, (nowhere, false), pieces, commands, task, way);
-            member.web = Some(url);
-            self.members.insert(key, member);
+            let content = Arc::clone(&content);
+            self.welcome(described, |swarm, key, commands| {
+                tokio::spawn(web_peer::run(WebSetup {
+                    ctx: Arc::clone(&swarm.ctx),
+                    key,
+                    seed,
+                    content,
+                    news: swarm.news.clone(),
+                    commands,
+                }))
+            });
         }
     }
 }

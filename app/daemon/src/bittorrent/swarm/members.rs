@@ -4,6 +4,7 @@ use super::super::PeerKey;
 use super::super::addresses::From;
 use super::super::hello::Hello;
 use super::super::news::{Command, Gone};
+use super::lend::LoanOut;
 use super::{Connected, Swarm};
 use potluck_bittorrent::session::MAX_QUEUED_UPLOADS;
 use potluck_bittorrent::wire::PeerId;
@@ -30,8 +31,11 @@ pub(super) struct Member {
     pub(super) id: PeerId,
     pub(super) address: SocketAddr,
     pub(super) is_outgoing: bool,
-    /// The address of a web seed.
-    pub(super) web: Option<String>,
+    /// What it is called when it is no connection of this torrent: a web seed, a copy on this machine, a
+    /// peer that another torrent lends.
+    pub(super) guest: Option<Guest>,
+    /// For whom else it is asked.
+    pub(super) loans: Vec<LoanOut>,
     /// Where it listens, if that is known.
     pub(super) listens: Option<SocketAddr>,
     pub(super) client: Option<String>,
@@ -59,6 +63,14 @@ pub(super) struct Member {
     pub(super) way: String,
     commands: mpsc::Sender<Command>,
     task: JoinHandle<()>,
+}
+
+/// A source that is no connection of this torrent.
+#[derive(Clone, Debug)]
+pub(super) struct Guest {
+    pub(super) name: String,
+    /// Its bytes come from this machine: nothing is fetched.
+    pub(super) is_local: bool,
 }
 
 /// Turns to ask that came to nothing.
@@ -122,7 +134,8 @@ impl Member {
             address,
             is_outgoing,
             listens: is_outgoing.then_some(address),
-            web: None,
+            guest: None,
+            loans: Vec::new(),
             client: None,
             claims: PieceSet::new(pieces),
             chokes: true,
@@ -152,12 +165,22 @@ impl Member {
         }
     }
 
+    /// Whether its bytes come from this machine.
+    pub(super) fn is_local(&self) -> bool {
+        self.guest.as_ref().is_some_and(|guest| guest.is_local)
+    }
+
     /// How people tell it from others.
     pub(super) fn name(&self) -> String {
-        match &self.web {
-            Some(url) => url.clone(),
+        match &self.guest {
+            Some(guest) => guest.name.clone(),
             None => self.listens.unwrap_or(self.address).to_string(),
         }
+    }
+
+    /// To ask it on behalf of another torrent.
+    pub(super) fn commands(&self) -> mpsc::Sender<Command> {
+        self.commands.clone()
     }
 
     /// Whether its connection ended without a word.
@@ -191,7 +214,7 @@ impl Swarm {
             max_requests: Some(MAX_QUEUED_UPLOADS),
             metadata_bytes: info_bytes.and_then(|bytes| u32::try_from(bytes).ok()),
             your_ip: Some(new.address.ip()),
-            upload_only: Some(content.is_some() && self.plan.is_none()),
+            upload_only: Some(self.is_seed()),
             ..ExtendedHandshake::taking(taken)
         }
     }
@@ -227,6 +250,9 @@ impl Swarm {
             return;
         };
         tracing::debug!(address = %member.address, ?reason, "a peer is gone");
+        if member.delivered > 0 {
+            self.delivered.insert(member.name(), member.delivered);
+        }
         self.leave_plan(member.source);
         self.learning.remove_peer(key);
         let now = self.now();
@@ -243,7 +269,8 @@ impl Swarm {
 
     /// Whether all is here, or nothing more is wanted.
     pub(super) fn is_seed(&self) -> bool {
-        self.content.is_some() && self.plan.is_none()
+        let content = self.content.as_ref();
+        content.is_some_and(|content| content.is_finished())
     }
 
     /// Two seeds are of no use to each other.

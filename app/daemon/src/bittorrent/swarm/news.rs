@@ -34,6 +34,8 @@ impl Swarm {
             News::NoMetadata { piece } => self.no_metadata(key, piece),
             News::Hashes { request, hashes } => self.hashes(key, &request, &hashes),
             News::NoHashes { request } => self.no_hashes(key, &request),
+            News::Reserved(pieces) => self.reserve(&pieces),
+            News::Lent { bytes } => self.lent(key, bytes),
             News::Received { order, bytes } => self.received(key, order, bytes),
             News::Wasted { bytes } => self.totals.wasted += bytes,
             News::Piece {
@@ -82,6 +84,7 @@ impl Swarm {
             return self.ban(key, "lets others ask and never answers");
         }
         self.join_plan(key);
+        self.lend(key, None);
     }
 
     fn claims(&mut self, key: PeerKey, claim: Claim) {
@@ -105,12 +108,14 @@ impl Swarm {
                 member.claims.remove(piece);
             }
         }
+        let is_local = member.is_local();
         let (source, claims) = (member.source, member.claims.clone());
         let now = self.now();
         self.choker.set_upload_only(now, key, claims.is_full());
         if let (Some(plan), Some(source)) = (&mut self.plan, source) {
             let now = self.ctx.clock.now();
             match one {
+                Some(piece) if plan.reserved.contains(piece) && !is_local => {}
                 Some(piece) => {
                     let change = potluck_transfer::Availability::Add(
                         std::iter::once(piece..piece + 1).collect(),
@@ -118,9 +123,10 @@ impl Swarm {
                     plan.planner
                         .handle(now, Input::Availability { source, change });
                 }
-                None => plan.claims(now, source, &claims),
+                None => plan.claims(now, source, &claims, is_local),
             }
         }
+        self.lend(key, one);
         self.interest();
         if self.is_seed() && claims.is_full() {
             self.part_from(key);
@@ -128,9 +134,9 @@ impl Swarm {
     }
 
     fn received(&mut self, key: PeerKey, order: u32, bytes: u64) {
-        self.totals.received += bytes;
         if let Some(member) = self.members.get_mut(&key) {
             member.received += bytes;
+            self.totals.received += if member.is_local() { 0 } else { bytes };
         }
         let now = self.now();
         self.choker.received(now, key, bytes);

@@ -1,8 +1,10 @@
 //! Which piece is asked of whom: the planner of downloads, with unchoked peers as its sources.
 
 use super::super::PeerKey;
+use super::super::fetching::Registered;
 use super::super::news::Command;
 use super::Swarm;
+use super::lend::LoanOut;
 use crate::clock::unix_now;
 use crate::context::Context;
 use potluck_content::PieceSet;
@@ -25,6 +27,10 @@ pub(super) struct Plan {
     pub(super) planner: Planner,
     pub(super) wanted: PieceSet,
     pub(super) is_complete: bool,
+    /// Pieces that come from this machine, and are asked of nobody else.
+    pub(super) reserved: PieceSet,
+    /// Others take bytes from here while it lives.
+    _registered: Registered,
     download: Arc<TorrentDownload>,
     sources: BTreeMap<SourceId, PeerKey>,
     next_source: u64,
@@ -34,7 +40,12 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(ctx: &Context, download: Arc<TorrentDownload>, order: Order) -> Self {
+    pub(super) fn new(
+        ctx: &Context,
+        download: Arc<TorrentDownload>,
+        order: Order,
+        registered: Registered,
+    ) -> Self {
         let layout = download.layout();
         let pieces = download.metainfo().info().pieces();
         let sizes = (0..u64::from(pieces)).map(|piece| {
@@ -54,6 +65,8 @@ impl Plan {
             planner,
             wanted,
             is_complete: false,
+            reserved: PieceSet::new(pieces),
+            _registered: registered,
             download,
             sources: BTreeMap::new(),
             next_source: 0,
@@ -74,22 +87,39 @@ impl Plan {
         missing
     }
 
-    fn add_source(&mut self, now: Timestamp, peer: PeerKey, claims: &PieceSet) -> SourceId {
+    fn add_source(
+        &mut self,
+        now: Timestamp,
+        peer: PeerKey,
+        claims: &PieceSet,
+        is_local: bool,
+    ) -> SourceId {
         let source = SourceId(self.next_source);
         self.next_source += 1;
         self.sources.insert(source, peer);
         let traits = SourceTraits::default();
         self.planner
             .handle(now, Input::SourceJoined { source, traits });
-        self.claims(now, source, claims);
+        self.claims(now, source, claims, is_local);
         source
     }
 
-    pub(super) fn claims(&mut self, now: Timestamp, source: SourceId, claims: &PieceSet) {
+    /// What a source has. What is reserved for this machine is asked of nobody else.
+    pub(super) fn claims(
+        &mut self,
+        now: Timestamp,
+        source: SourceId,
+        claims: &PieceSet,
+        is_local: bool,
+    ) {
+        let mut claims = claims.clone();
+        if !is_local {
+            claims.subtract(&self.reserved);
+        }
         let change = if claims.is_full() {
             Availability::All
         } else {
-            Availability::Only(claims.clone())
+            Availability::Only(claims)
         };
         let input = Input::Availability { source, change };
         self.planner.handle(now, input);
@@ -133,7 +163,11 @@ impl Swarm {
         };
         let is_source = !member.chokes;
         match (is_source, member.source) {
-            (true, None) => member.source = Some(plan.add_source(now, key, &member.claims)),
+            (true, None) => {
+                let is_local = member.is_local();
+                let source = plan.add_source(now, key, &member.claims, is_local);
+                member.source = Some(source);
+            }
             (false, Some(source)) => {
                 plan.drop_source(now, source);
                 member.source = None;
@@ -256,7 +290,8 @@ impl Swarm {
         for member in self.members.values_mut() {
             let wanted = missing
                 .as_ref()
-                .is_some_and(|missing| !missing.intersection(&member.claims).is_empty());
+                .is_some_and(|missing| !missing.intersection(&member.claims).is_empty())
+                || member.loans.iter().any(LoanOut::is_wanted);
             if member.we_want != wanted {
                 member.we_want = wanted;
                 member.tell(Command::Interested(wanted));

@@ -158,7 +158,8 @@ impl Swarm {
                 let progress = plan.planner.progress(now);
                 progress.wanted_bytes - progress.have_bytes
             }
-            (None, Some(_)) => 0,
+            (None, Some(content)) if content.is_finished() => 0,
+            (None, Some(content)) => content.layout.file_bytes(),
             (None, None) => 1,
         };
         let wanting = left > 0 && self.members.len() < 10;

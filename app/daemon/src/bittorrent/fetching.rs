@@ -1,0 +1,163 @@
+//! Torrents that are being fetched now: one that begins later and has files in common with them leaves
+//! those to them, lends them its peers, and takes the bytes from them.
+
+use super::content::Content;
+use super::copies::{Coming, Twin};
+use super::lock;
+use super::swarm::Request;
+use potluck_bittorrent::Overlap;
+use potluck_content::PieceSet;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, Weak};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Fetching {
+    entries: Mutex<Entries>,
+}
+
+#[derive(Default)]
+struct Entries {
+    next: u64,
+    /// In the order in which they began.
+    by_number: BTreeMap<u64, Entry>,
+}
+
+struct Entry {
+    content: Weak<Content>,
+    requests: mpsc::Sender<Request>,
+    ended: CancellationToken,
+}
+
+/// A torrent that began earlier and has files in common with ours.
+pub(super) struct Sibling {
+    /// To take from it.
+    pub(super) twin: Arc<Twin>,
+    /// To lend to it.
+    pub(super) borrower: Borrower,
+}
+
+/// A torrent for which peers of another are asked.
+#[derive(Clone)]
+pub(super) struct Borrower {
+    /// Its files in common with the lender's.
+    pub(super) overlap: Arc<Overlap>,
+    /// Its pieces that peers of the lender can be asked for.
+    pub(super) lendable: Arc<PieceSet>,
+    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) ended: CancellationToken,
+}
+
+impl Borrower {
+    /// A torrent that wants what the lender's peers have of it. None if they have nothing in common that
+    /// can be lent.
+    pub(super) fn new(
+        content: &Arc<Content>,
+        lender: &Content,
+        requests: mpsc::Sender<Request>,
+        ended: CancellationToken,
+    ) -> Option<Self> {
+        let overlap = Overlap::new(content.metainfo.info(), lender.metainfo.info());
+        let mut lendable = overlap.common();
+        lendable.intersect_with(&content.wanted());
+        for piece in lendable.clone().iter() {
+            if !overlap.is_lendable(piece) {
+                lendable.remove(piece);
+            }
+        }
+        (!lendable.is_empty()).then(|| Self {
+            overlap: Arc::new(overlap),
+            lendable: Arc::new(lendable),
+            requests,
+            ended,
+        })
+    }
+
+    /// What a peer of the lender with these pieces has for the borrower.
+    pub(super) fn claims(&self, theirs: &PieceSet) -> PieceSet {
+        let mut claims = self.overlap.covered(theirs);
+        claims.intersect_with(&self.lendable);
+        claims
+    }
+}
+
+/// Keeps a torrent among those that are being fetched.
+pub(super) struct Registered {
+    fetching: Arc<Fetching>,
+    number: u64,
+    ended: CancellationToken,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        lock(&self.fetching.entries).by_number.remove(&self.number);
+        self.ended.cancel();
+    }
+}
+
+impl Fetching {
+    /// Adds a torrent, and gives those that began earlier and have files in common with it.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        content: &Arc<Content>,
+        requests: mpsc::Sender<Request>,
+    ) -> (Registered, Vec<Sibling>) {
+        let ended = CancellationToken::new();
+        let mut entries = lock(&self.entries);
+        let earlier: Vec<_> = entries
+            .by_number
+            .values()
+            .filter_map(|entry| {
+                let content = entry.content.upgrade()?;
+                Some((content, entry.requests.clone(), entry.ended.clone()))
+            })
+            .collect();
+        let number = entries.next;
+        entries.next += 1;
+        let entry = Entry {
+            content: Arc::downgrade(content),
+            requests,
+            ended: ended.clone(),
+        };
+        entries.by_number.insert(number, entry);
+        drop(entries);
+        let siblings = earlier.into_iter().filter_map(|(theirs, requests, ended)| {
+            let borrower = Borrower::new(&theirs, content, requests, ended.clone());
+            sibling(content, theirs, borrower, ended)
+        });
+        let registered = Registered {
+            fetching: Arc::clone(self),
+            number,
+            ended,
+        };
+        (registered, siblings.collect())
+    }
+}
+
+fn sibling(
+    ours: &Arc<Content>,
+    theirs: Arc<Content>,
+    borrower: Option<Borrower>,
+    ended: CancellationToken,
+) -> Option<Sibling> {
+    let borrower = borrower?;
+    let mut overlap = Overlap::new(ours.metainfo.info(), theirs.metainfo.info());
+    let wanted = theirs.wanted();
+    overlap.retain(|file| {
+        let start = theirs.metainfo.info().files().get(file.theirs);
+        let start = start.map_or(0, |file| file.offset / theirs.layout.piece_bytes());
+        wanted.contains(u32::try_from(start).unwrap_or(u32::MAX))
+    });
+    let lendable = (*borrower.lendable).clone();
+    let twin = Twin {
+        content: theirs,
+        overlap,
+        coming: Some(Coming { lendable, ended }),
+    };
+    Some(Sibling {
+        twin: Arc::new(twin),
+        borrower,
+    })
+}
