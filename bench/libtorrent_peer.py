@@ -60,6 +60,9 @@ def start(args, complete: bool):
         wanted = lt.add_torrent_params()
         wanted.ti = lt.torrent_info(args.source)
     wanted.save_path = str(args.target)
+    if args.upload_limit:
+        # Of the torrent: the limit of the session leaves out peers on the local network.
+        wanted.upload_limit = args.upload_limit
     wanted.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed)
     if complete:
         # Its own hash check of the payload is not part of what is measured.
@@ -107,6 +110,7 @@ def main() -> None:
     transport = parser.add_mutually_exclusive_group()
     transport.add_argument("--tcp-only", action="store_true")
     transport.add_argument("--utp-only", action="store_true")
+    parser.add_argument("--upload-limit", type=int, default=0, metavar="BYTES_A_SECOND")
     parser.add_argument("--encryption", choices=ENCRYPTION, default="prefer")
     # Ended by a signal, it leaves in order: that writes out what is still in the session's cache. From the
     # start, because the signal may come as soon as it says that it is done.

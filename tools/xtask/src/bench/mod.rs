@@ -4,6 +4,7 @@ mod compare;
 mod idle;
 mod lab;
 pub(crate) mod machine;
+mod mixed;
 mod node;
 pub(crate) mod options;
 mod pair;
@@ -34,6 +35,8 @@ pub(crate) enum BenchTask {
     Share(share::ShareArgs),
     /// A folder of small files from one node to another on loopback, beside sendme and a piped tar
     SmallFiles(small::SmallArgs),
+    /// One file under several names from a Potluck peer, libtorrent, Transmission and a web seed at once
+    Mixed(mixed::MixedArgs),
     /// A node with nothing to do, alone and with peers, beside other daemons (needs root)
     Idle(idle::IdleArgs),
     /// Check that shaped lines are what they say, with ping and iperf3 (needs root)
@@ -48,6 +51,7 @@ pub(crate) fn run(workspace: &Workspace, task: &BenchTask) -> Result<bool> {
         BenchTask::Wan(args) => wan::run(workspace, args),
         BenchTask::Share(args) => share::run(workspace, args),
         BenchTask::SmallFiles(args) => small::run(workspace, args),
+        BenchTask::Mixed(args) => mixed::run(workspace, args),
         BenchTask::Idle(args) => idle::run(workspace, args),
         BenchTask::Lab(args) => lab::run(workspace, args),
     }
