@@ -35,4 +35,4 @@ pub use metainfo::{
     MAX_URL_BYTES, MAX_URLS, Metainfo, MetainfoError, NewFile, PieceDigest, PieceDigester, Span,
     Version,
 };
-pub use overlap::{CommonFile, LentBlock, Overlap};
+pub use overlap::{CommonFile, LentPart, Overlap};

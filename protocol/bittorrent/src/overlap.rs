@@ -30,12 +30,16 @@ pub struct CommonFile {
     their_start: u64,
 }
 
-/// A block that a peer of the other torrent can give.
+/// What a peer of the other torrent is asked for to have a block of ours, or a part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LentBlock {
-    /// As our torrent is cut.
+pub struct LentPart {
+    /// The block, as our torrent is cut.
     pub ours: Block,
-    /// What the peer is asked for. It may be shorter: what follows it in ours is padding.
+    /// Bytes of it ahead of this part.
+    pub at: u32,
+    /// Bytes of it that come in parts; what follows them is padding.
+    pub whole: u32,
+    /// What the peer is asked for.
     pub theirs: Block,
 }
 
@@ -180,51 +184,69 @@ impl Overlap {
         })
     }
 
-    /// Whether peers of the other torrent can be asked for our piece block by block: it is of one file, and
-    /// its blocks end nowhere within those of the other.
+    /// Whether peers of the other torrent can be asked for our piece: it is of one file.
     #[must_use]
     pub fn is_lendable(&self, piece: u32) -> bool {
         self.lender(piece).is_some()
     }
 
-    /// What peers of the other torrent are to be asked for to have our piece. Empty when it can't be had so.
+    /// What peers of the other torrent are to be asked for to have our piece, in its order. A block within
+    /// which one of their pieces ends comes in parts. Empty when the piece can't be had so.
     #[must_use]
-    pub fn lent_blocks(&self, piece: u32) -> Vec<LentBlock> {
+    pub fn lent_parts(&self, piece: u32) -> Vec<LentPart> {
+        let mut parts = Vec::new();
         let Some((start, file_bytes)) = self.lender(piece) else {
-            return Vec::new();
+            return parts;
         };
-        let spans = self.ours.spans(piece.into());
-        let total: u64 = spans.map(|span| span.bytes).sum();
-        let step = u64::from(BLOCK_BYTES);
-        let begins = (0..file_bytes.div_ceil(step)).map(|index| index * step);
-        let blocks = begins.filter_map(|begin| {
-            let at = start + begin;
-            let length = |end: u64| u32::try_from(end.min(begin + step) - begin).ok();
-            Some(LentBlock {
-                ours: Block {
-                    piece,
-                    begin: u32::try_from(begin).ok()?,
-                    length: length(total)?,
-                },
-                theirs: Block {
-                    piece: u32::try_from(at / self.their_piece_bytes).ok()?,
-                    begin: u32::try_from(at % self.their_piece_bytes).ok()?,
-                    length: length(file_bytes)?,
-                },
-            })
-        });
-        blocks.collect()
+        let total = self.ours.spans(piece.into()).map(|span| span.bytes).sum();
+        let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let mut begin = 0;
+        while begin < file_bytes {
+            let end = u64::min(total, begin + u64::from(BLOCK_BYTES));
+            let whole = file_bytes.min(end) - begin;
+            let ours = Block {
+                piece,
+                begin: number(begin),
+                length: number(end - begin),
+            };
+            let mut at = 0;
+            while at < whole {
+                let place = start + begin + at;
+                let ahead = place % self.their_piece_bytes;
+                let length = (whole - at).min(self.their_piece_bytes - ahead);
+                let theirs = Block {
+                    piece: number(place / self.their_piece_bytes),
+                    begin: number(ahead),
+                    length: number(length),
+                };
+                parts.push(LentPart {
+                    ours,
+                    at: number(at),
+                    whole: number(whole),
+                    theirs,
+                });
+                at += length;
+            }
+            begin = end;
+        }
+        parts
+    }
+
+    /// Our pieces that have bytes of a file in common, by its position in the other torrent.
+    pub fn pieces_of_theirs(&self, file: usize) -> impl Iterator<Item = u32> + '_ {
+        let files = self.files.values().filter(move |one| one.theirs == file);
+        files.flat_map(|file| self.our_range(file, 0, file.size))
     }
 
     /// Where the file bytes of our piece begin in the other torrent, and how many they are.
     fn lender(&self, piece: u32) -> Option<(u64, u64)> {
-        let step = u64::from(BLOCK_BYTES);
         let mut spans = self.ours.spans(piece.into());
         let first = spans.next()?;
         let common = self.files.get(&first.file?)?;
         let start = common.their_start + first.offset;
-        let is_aligned = start.is_multiple_of(step) && self.their_piece_bytes.is_multiple_of(step);
-        (is_aligned && spans.all(|span| span.file.is_none())).then_some((start, first.bytes))
+        spans
+            .all(|span| span.file.is_none())
+            .then_some((start, first.bytes))
     }
 
     fn their_range(&self, file: usize, offset: u64, bytes: u64) -> Option<Range<u32>> {

@@ -218,6 +218,10 @@ impl CopyPeer {
                 let place = self.copies.places.get_mut(&file);
                 if let Some(place) = place.and_then(|places| places.front_mut()) {
                     place.is_proven = true;
+                    if let Kind::Twin(twin) = &place.kind {
+                        let twin = Arc::clone(&twin.content);
+                        self.tell(News::Proved { twin, file }).await;
+                    }
                 }
                 break;
             }

@@ -42,10 +42,13 @@ pub(super) struct Sibling {
 /// A torrent for which peers of another are asked.
 #[derive(Clone)]
 pub(super) struct Borrower {
+    pub(super) content: Arc<Content>,
     /// Its files in common with the lender's.
     pub(super) overlap: Arc<Overlap>,
-    /// Its pieces that peers of the lender can be asked for.
-    pub(super) lendable: Arc<PieceSet>,
+    /// Its pieces that peers of the lender are asked for: those of files that are proven to be the same.
+    pub(super) lendable: PieceSet,
+    /// Those that they could be asked for.
+    possible: Arc<PieceSet>,
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) ended: CancellationToken,
 }
@@ -68,11 +71,34 @@ impl Borrower {
             }
         }
         (!lendable.is_empty()).then(|| Self {
+            content: Arc::clone(content),
             overlap: Arc::new(overlap),
-            lendable: Arc::new(lendable),
+            possible: Arc::new(lendable.clone()),
+            lendable,
             requests,
             ended,
         })
+    }
+
+    /// The same, with files only that are known to be the same. Of others, peers would be taken for
+    /// liars that are none.
+    fn with_proven_files(mut self) -> Self {
+        self.lendable = PieceSet::new(self.possible.len());
+        let proven = self.overlap.files().filter(|file| file.is_proven);
+        let proven: Vec<usize> = proven.map(|file| file.theirs).collect();
+        for file in proven {
+            self.prove(file);
+        }
+        self
+    }
+
+    /// A file of the lender, by its position there, turned out to be the same.
+    pub(super) fn prove(&mut self, file: usize) {
+        for piece in self.overlap.pieces_of_theirs(file) {
+            if self.possible.contains(piece) {
+                self.lendable.insert(piece);
+            }
+        }
     }
 
     /// What a peer of the lender with these pieces has for the borrower.
@@ -150,7 +176,7 @@ fn sibling(
         let start = start.map_or(0, |file| file.offset / theirs.layout.piece_bytes());
         wanted.contains(u32::try_from(start).unwrap_or(u32::MAX))
     });
-    let lendable = (*borrower.lendable).clone();
+    let lendable = (*borrower.possible).clone();
     let twin = Twin {
         content: theirs,
         overlap,
@@ -158,6 +184,6 @@ fn sibling(
     };
     Some(Sibling {
         twin: Arc::new(twin),
-        borrower,
+        borrower: borrower.with_proven_files(),
     })
 }

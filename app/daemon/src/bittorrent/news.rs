@@ -16,7 +16,6 @@ pub(super) struct PeerNews {
 }
 
 /// See [`PeerNews`].
-#[derive(Debug)]
 pub(super) enum News {
     /// It answers requests from now on, or no more.
     Choke(bool),
@@ -45,6 +44,8 @@ pub(super) enum News {
     NoHashes { request: HashRequest },
     /// Pieces that will be had from it, and are asked of nobody else.
     Reserved(PieceSet),
+    /// A file, by its position, is the same as one of a torrent that is being fetched.
+    Proved { twin: Arc<Content>, file: usize },
     /// Bytes of blocks came on behalf of another torrent.
     Lent { bytes: u64 },
     /// Bytes of blocks came, for an order.

@@ -141,27 +141,31 @@ fn positions_lead_to_the_same_bytes() {
 }
 
 #[test]
-fn lent_blocks_are_our_blocks() {
-    let mut lendable = 0;
+fn lent_parts_make_our_blocks() {
+    let (mut whole, mut torn) = (0, 0);
     for (a, b, x, y) in pairs() {
         let (ours, our_data) = torrent(OURS, x, a);
         let (theirs, their_data) = torrent(THEIRS, y, b);
         let overlap = Overlap::new(&ours, &theirs);
         let (our_stream, their_stream) = (stream(&ours, &our_data), stream(&theirs, &their_data));
         for piece in overlap.common().iter() {
-            let blocks = overlap.lent_blocks(piece);
-            assert_eq!(blocks.is_empty(), !overlap.is_lendable(piece));
-            for LentBlock {
-                ours: to,
-                theirs: from,
-            } in &blocks
-            {
-                let mut got = at(&their_stream, &theirs, from).to_vec();
-                got.resize(to.length as usize, 0);
-                assert_eq!(got, at(&our_stream, &ours, to), "{a:?} {b:?} {x} {y}");
-                assert!(u64::from(from.begin + from.length) <= y);
+            let parts = overlap.lent_parts(piece);
+            assert_eq!(parts.is_empty(), !overlap.is_lendable(piece));
+            let mut blocks: BTreeMap<Block, Vec<u8>> = BTreeMap::new();
+            for part in &parts {
+                let block = blocks.entry(part.ours).or_default();
+                assert_eq!(block.len(), part.at as usize);
+                block.extend_from_slice(at(&their_stream, &theirs, &part.theirs));
+                assert!(u64::from(part.theirs.begin + part.theirs.length) <= y);
+                if part.at + part.theirs.length == part.whole {
+                    block.resize(part.ours.length as usize, 0);
+                }
             }
-            lendable += usize::from(!blocks.is_empty());
+            for (block, bytes) in &blocks {
+                assert_eq!(bytes, at(&our_stream, &ours, block), "{a:?} {b:?} {x} {y}");
+            }
+            whole += blocks.len();
+            torn += parts.len() - blocks.len();
         }
         let aligned = |version| version != Version::V1 { aligned: false };
         if aligned(a) && aligned(b) {
@@ -172,8 +176,19 @@ fn lent_blocks_are_our_blocks() {
                     .all(|piece| overlap.is_lendable(piece))
             );
         }
+        let film = overlap.files().next().map(|file| file.theirs).unwrap();
+        let pieces: PieceSet = collect(ours.pieces(), overlap.pieces_of_theirs(film));
+        assert!(overlap.common().is_subset(&pieces));
     }
-    assert!(lendable > 1000);
+    assert!(whole > 1000 && torn > 100, "{whole} {torn}");
+}
+
+fn collect(count: u32, pieces: impl Iterator<Item = u32>) -> PieceSet {
+    let mut set = PieceSet::new(count);
+    for piece in pieces {
+        set.insert(piece);
+    }
+    set
 }
 
 #[test]

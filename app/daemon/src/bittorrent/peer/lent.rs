@@ -2,6 +2,7 @@
 
 use super::super::loan::Loan;
 use super::super::news::News;
+use potluck_bittorrent::LentPart;
 use potluck_bittorrent::session::Session;
 use potluck_bittorrent::wire::Block;
 use std::collections::BTreeMap;
@@ -23,7 +24,18 @@ struct LentOrder {
     /// Its number there.
     order: u32,
     /// What the borrower makes of what the peer is asked for.
-    blocks: BTreeMap<Block, Block>,
+    parts: BTreeMap<Block, LentPart>,
+    /// Blocks of which not all parts are here: what is, and how many bytes are missing.
+    torn: BTreeMap<Block, (Vec<u8>, u32)>,
+}
+
+/// A block that is whole for a borrower.
+pub(super) struct Whole {
+    pub(super) loan: Arc<Loan>,
+    /// Its number there.
+    pub(super) order: u32,
+    pub(super) block: Block,
+    pub(super) data: Vec<u8>,
 }
 
 impl Lent {
@@ -39,21 +51,22 @@ impl Lent {
         self.asked = (self.asked + 1) % FIRST;
         let lent = pieces
             .iter()
-            .flat_map(|piece| loan.overlap.lent_blocks(*piece));
-        let mut blocks = BTreeMap::new();
-        for block in lent {
-            let (theirs, begin) = (block.theirs, u64::from(block.theirs.begin));
+            .flat_map(|piece| loan.overlap.lent_parts(*piece));
+        let mut parts = BTreeMap::new();
+        for part in lent {
+            let (theirs, begin) = (part.theirs, u64::from(part.theirs.begin));
             session.ask_part(
                 number,
                 theirs.piece,
                 begin..begin + u64::from(theirs.length),
             );
-            blocks.insert(theirs, block.ours);
+            parts.insert(theirs, part);
         }
         let lent = LentOrder {
             loan: Arc::clone(loan),
             order,
-            blocks,
+            parts,
+            torn: BTreeMap::new(),
         };
         self.orders.insert(number, lent);
     }
@@ -84,16 +97,39 @@ impl Lent {
         let Some(lent) = self.orders.get(&order) else {
             return Some(false);
         };
-        let ours = lent.blocks.get(block);
+        let part = lent.parts.get(block);
         let is_open = !lent.loan.ended.is_cancelled();
-        Some(is_open && ours.is_some_and(|ours| lent.loan.content.is_missing(*ours)))
+        Some(is_open && part.is_some_and(|part| lent.loan.content.is_missing(part.ours)))
     }
 
-    /// For whom a block is, and what it is there.
-    pub(super) fn find(&self, order: u32, block: &Block) -> Option<(Arc<Loan>, u32, Block)> {
-        let lent = self.orders.get(&order)?;
-        let ours = lent.blocks.get(block)?;
-        Some((Arc::clone(&lent.loan), lent.order, *ours))
+    /// Takes a block that came for an order. Gives what is whole with it; nothing when more is to come.
+    pub(super) fn take(&mut self, order: u32, block: &Block, data: &[u8]) -> Option<Whole> {
+        let lent = self.orders.get_mut(&order)?;
+        let part = *lent.parts.get(block)?;
+        let (at, length) = (part.at as usize, part.ours.length as usize);
+        let (mut whole, missing) = lent.torn.remove(&part.ours).unwrap_or_else(|| {
+            // What follows the parts is padding.
+            (vec![0; length], part.whole)
+        });
+        if let Some(place) = whole.get_mut(at..at + data.len()) {
+            place.copy_from_slice(data);
+        }
+        let missing = missing.saturating_sub(part.theirs.length);
+        if missing > 0 {
+            lent.torn.insert(part.ours, (whole, missing));
+            return None;
+        }
+        Some(Whole {
+            loan: Arc::clone(&lent.loan),
+            order: lent.order,
+            block: part.ours,
+            data: whole,
+        })
+    }
+
+    /// Whether an order is one of another torrent.
+    pub(super) fn is_lent(order: u32) -> bool {
+        order >= FIRST
     }
 
     /// Tells a borrower something.

@@ -328,10 +328,8 @@ impl State {
 
     fn block(&mut self, block: Block, data: &[u8]) {
         let order = self.session.block_came(self.started.elapsed(), &block);
-        if let Some(order) = order
-            && let Some((loan, of, ours)) = self.lent.find(order, &block)
-        {
-            return self.lent_block((order, of), &loan, ours, data);
+        if let Some(order) = order.filter(|order| Lent::is_lent(*order)) {
+            return self.lent_block(order, &block, data);
         }
         let Some(content) = self.content.clone() else {
             return;
@@ -355,21 +353,19 @@ impl State {
     }
 
     /// A block came that another torrent wanted.
-    fn lent_block(&mut self, order: (u32, u32), loan: &Arc<Loan>, block: Block, data: &[u8]) {
-        // What follows it there is padding.
-        let mut data = std::borrow::Cow::Borrowed(data);
-        if data.len() < block.length as usize {
-            data.to_mut().resize(block.length as usize, 0);
-        }
-        let work = || loan.content.take(block, &data, loan.key);
-        let taken = self.ctx.disk.work(&self.ctx.clock, data.len(), work);
-        self.tell_received();
-        let (order, of) = order;
-        let what = what_came(taken, of, &block);
-        if let Some(what) = what {
-            self.lent.tell(loan, what);
+    fn lent_block(&mut self, order: u32, block: &Block, data: &[u8]) {
+        if let Some(whole) = self.lent.take(order, block, data) {
+            let loan = &whole.loan;
+            let work = || loan.content.take(whole.block, &whole.data, loan.key);
+            let bytes = whole.data.len();
+            let taken = self.ctx.disk.work(&self.ctx.clock, bytes, work);
+            self.tell_received();
+            if let Some(what) = what_came(taken, whole.order, &whole.block) {
+                self.lent.tell(&whole.loan, what);
+            }
         }
         if self.session.is_order_done(order) {
+            self.tell_received();
             self.lent.done(order);
         }
     }

@@ -96,6 +96,19 @@ impl Swarm {
         }
     }
 
+    /// A file of ours turned out to be the same as one of a torrent that is being fetched.
+    pub(super) fn proved(&mut self, twin: &Arc<Content>, file: usize) {
+        let of_it = |borrower: &&mut Borrower| Arc::ptr_eq(&borrower.content, twin);
+        for borrower in self.borrowers.iter_mut().filter(of_it) {
+            borrower.prove(file);
+        }
+        let keys: Vec<PeerKey> = self.members.keys().copied().collect();
+        for key in keys {
+            self.lend(key, None);
+        }
+        self.interest();
+    }
+
     /// Forgets borrowers that are fetched no longer.
     pub(super) fn tick_loans(&mut self) {
         let before = self.borrowers.len();

@@ -35,6 +35,7 @@ impl Swarm {
             News::Hashes { request, hashes } => self.hashes(key, &request, &hashes),
             News::NoHashes { request } => self.no_hashes(key, &request),
             News::Reserved(pieces) => self.reserve(&pieces),
+            News::Proved { twin, file } => self.proved(&twin, file),
             News::Lent { bytes } => self.lent(key, bytes),
             News::Received { order, bytes } => self.received(key, order, bytes),
             News::Wasted { bytes } => self.totals.wasted += bytes,
