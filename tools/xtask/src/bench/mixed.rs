@@ -127,12 +127,13 @@ pub(super) fn run(workspace: &Workspace, args: &MixedArgs) -> Result<bool> {
     };
     let place = &place;
     let mut field = Field::new();
-    let sets: [(&str, &str, &[Kind]); 5] = [
+    let sets: [(&str, &str, &[Kind]); 2] = [
         ("all", "all four at once", &ALL),
-        ("native", "Potluck alone", &[Kind::Native]),
-        ("libtorrent", "libtorrent alone", &[Kind::Libtorrent]),
-        ("transmission", "Transmission alone", &[Kind::Transmission]),
-        ("web", "web seed alone", &[Kind::Web]),
+        (
+            "own",
+            "those of the one torrent alone",
+            &[Kind::Libtorrent, Kind::Web],
+        ),
     ];
     for (key, name, kinds) in sets {
         field.add(
