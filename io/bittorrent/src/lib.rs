@@ -4,6 +4,7 @@
 pub mod dht;
 pub mod lsd;
 pub mod stream;
+pub mod tracker;
 pub mod trackers;
 pub mod utp;
 pub mod web;

@@ -21,6 +21,7 @@ mod metainfo;
 pub mod mse;
 mod overlap;
 pub mod session;
+pub mod tracker;
 pub mod web_seed;
 pub mod wire;
 

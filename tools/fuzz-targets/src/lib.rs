@@ -17,6 +17,7 @@ mod seeds;
 mod stored_records;
 mod take;
 mod torrent;
+mod tracker;
 mod wire_bulk;
 mod wire_control;
 
@@ -29,6 +30,7 @@ pub use pieceset::pieceset;
 pub use proof::proof;
 pub use stored_records::stored_records;
 pub use torrent::{magnet, torrent};
+pub use tracker::tracker;
 pub use wire_bulk::wire_bulk;
 pub use wire_control::wire_control;
 
@@ -52,7 +54,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target {
         name: "bittorrent_wire",
         run: bittorrent_wire,
@@ -102,6 +104,11 @@ pub const TARGETS: [Target; 12] = [
         name: "torrent",
         run: torrent,
         seeds: torrent::torrent_seeds,
+    },
+    Target {
+        name: "tracker",
+        run: tracker,
+        seeds: tracker::seeds,
     },
     Target {
         name: "wire_bulk",
