@@ -18,7 +18,7 @@ pub use error::{ErrorBody, ExitCode};
 pub use get::{GetEvent, GetRequest, Phase, SourceProgress, SourceResult, SourceState};
 pub use node::{
     AddressList, ApiFile, ConnectRequest, ConnectResponse, Limits, PathKind, PeerStatus, Rates,
-    ReadyEvent, Status, TransferStatus,
+    ReadyEvent, Status, TrackerTrouble, TransferStatus,
 };
 pub use share::{
     Origin, PinRequest, Problem, RemoveRequest, RemoveResponse, RootList, RootSummary, ShareEvent,

@@ -128,6 +128,19 @@ pub struct TransferStatus {
     pub path: Option<String>,
 }
 
+/// What is wrong with a tracker of a torrent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackerTrouble {
+    /// Address of the torrent.
+    pub cid: String,
+    /// Its name, once it is known.
+    pub name: String,
+    /// Host and port of the tracker.
+    pub tracker: String,
+    /// What is wrong, in words.
+    pub what: String,
+}
+
 /// Answer of `GET /api/v1/status`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Status {
@@ -141,6 +154,9 @@ pub struct Status {
     pub peers: Vec<PeerStatus>,
     /// What is moving.
     pub transfers: Vec<TransferStatus>,
+    /// Trackers of torrents that something is wrong with.
+    #[serde(default)]
+    pub tracker_troubles: Vec<TrackerTrouble>,
     /// Limits in force.
     pub limits: Limits,
     /// Content bytes of all peers together.

@@ -13,6 +13,7 @@ mod list;
 mod listen;
 mod loan;
 mod natives;
+mod lsd;
 mod news;
 mod peer;
 mod seed;
@@ -22,7 +23,7 @@ mod swarm;
 mod web_peer;
 
 pub(crate) use get::get;
-pub(crate) use list::{list, remove, transfers};
+pub(crate) use list::{list, remove, tracker_troubles, transfers};
 pub(crate) use seed::{resume, seed};
 pub(crate) use share::share;
 pub(crate) use source::is_torrent;
@@ -36,10 +37,12 @@ use potluck_api::ErrorBody;
 use potluck_bittorrent::wire::PeerId;
 use potluck_bittorrent::{InfoHashV1, InfoHashes};
 use potluck_bittorrent_net::dht::DhtHandle;
+use potluck_bittorrent_net::lsd::Lsd;
 use potluck_bittorrent_net::stream::{Encryption, PeerStream};
+use potluck_bittorrent_net::tracker::{TrackerClient, TrackerError, TrackerTimes};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use swarm::SwarmHandle;
 use tokio::sync::Mutex as AsyncMutex;
@@ -74,6 +77,8 @@ pub(crate) struct Torrents {
     dht: AsyncMutex<Option<DhtHandle>>,
     /// Those that are being fetched.
     fetching: Arc<Fetching>,
+    lsd: Mutex<Option<Arc<Lsd>>>,
+    trackers: OnceLock<TrackerClient>,
 }
 
 /// What the owner allows.
@@ -84,13 +89,16 @@ pub(crate) struct Settings {
     pub(crate) encryption: Encryption,
     pub(crate) dht: bool,
     pub(crate) dht_nodes: Vec<String>,
+    /// Peers on the local network are looked for, and told of this node's torrents.
+    pub(crate) lsd: bool,
     /// The node lives only as long as a command.
     pub(crate) in_command: bool,
 }
 
 impl Settings {
-    /// Those of a config file. A node within a command takes any port that is free.
-    pub(crate) fn of(config: &Config, in_command: bool) -> Self {
+    /// Those of a config file. A node within a command takes any port that is free; one that is kept
+    /// out of the local network looks for no peers there.
+    pub(crate) fn of(config: &Config, in_command: bool, no_lan: bool) -> Self {
         let port = config.bittorrent.port;
         Self {
             enabled: config.bittorrent.enabled,
@@ -102,6 +110,7 @@ impl Settings {
             },
             dht: config.bittorrent.dht,
             dht_nodes: config.bittorrent.dht_nodes.clone(),
+            lsd: config.bittorrent.lsd && config.net.lan && !no_lan,
             in_command,
         }
     }
@@ -130,6 +139,8 @@ impl Torrents {
             tasks: TaskTracker::new(),
             dht: AsyncMutex::default(),
             fetching: Arc::default(),
+            lsd: Mutex::default(),
+            trackers: OnceLock::new(),
         }
     }
 
@@ -149,6 +160,18 @@ impl Torrents {
     /// Where peers reach this node.
     fn port(&self) -> Option<u16> {
         *lock(&self.port)
+    }
+
+    /// Asks trackers, for all torrents: what one learns of a tracker serves the others.
+    ///
+    /// # Errors
+    /// When TLS can't be set up.
+    fn tracker_client(&self) -> Result<TrackerClient, TrackerError> {
+        if let Some(client) = self.trackers.get() {
+            return Ok(client.clone());
+        }
+        let made = TrackerClient::new(TrackerTimes::default())?;
+        Ok(self.trackers.get_or_init(|| made).clone())
     }
 
     /// The swarm of a torrent by one of its names.
@@ -181,6 +204,7 @@ impl Torrents {
         self.tasks.close();
         let ending = async {
             self.tasks.wait().await;
+            self.end_lsd();
             self.end_dht().await;
         };
         let _ = tokio::time::timeout(ENDING, ending).await;

@@ -147,6 +147,8 @@ pub struct Bittorrent {
     pub dht: bool,
     /// Nodes of the DHT by which this node finds in, `HOST:PORT`; empty: those that everybody uses.
     pub dht_nodes: Vec<String>,
+    /// Find peers on the local network, and tell them of this node's torrents.
+    pub lsd: bool,
 }
 
 impl Default for Bittorrent {
@@ -157,6 +159,7 @@ impl Default for Bittorrent {
             encryption: Encryption::Prefer,
             dht: true,
             dht_nodes: Vec::new(),
+            lsd: true,
         }
     }
 }

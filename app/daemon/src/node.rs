@@ -332,7 +332,7 @@ fn context(
         book: PeerBook::default(),
         rates: RateBook::default(),
         downloads: Downloads::default(),
-        torrents: Torrents::new(Settings::of(config, options.in_command)),
+        torrents: Torrents::new(Settings::of(config, options.in_command, options.no_lan)),
         net_events: broadcast::channel(NET_EVENTS).0,
         shutdown: CancellationToken::new(),
         fixed_limits: FixedLimits {

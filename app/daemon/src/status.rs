@@ -38,6 +38,7 @@ pub(crate) async fn report(ctx: &Arc<Context>) -> Status {
         reachability: ctx.net.reachability().as_str().to_owned(),
         peers: peers(ctx, &connected),
         transfers,
+        tracker_troubles: bittorrent::tracker_troubles(ctx, MAX_PROBLEMS),
         limits: limits(ctx),
         rates: ctx.rates.total(ctx.net.traffic()),
         roots: held.len() as u64,

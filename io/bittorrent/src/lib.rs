@@ -5,7 +5,6 @@ pub mod dht;
 pub mod lsd;
 pub mod stream;
 pub mod tracker;
-pub mod trackers;
 pub mod utp;
 pub mod web;
 pub mod web_seed;

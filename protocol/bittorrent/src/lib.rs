@@ -10,7 +10,6 @@
 //! seeds), 27 (private), 47 (attributes and padding), 52 (version 2), and those that [`wire`] names;
 //! where they are silent, what libtorrent 2.1 does.
 
-pub mod announce;
 mod bencode;
 pub mod choke;
 mod infohash;

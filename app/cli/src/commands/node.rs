@@ -42,6 +42,7 @@ pub(crate) async fn status(app: &App) -> Outcome {
         app.output.line("")?;
         peer_table(app, &status.peers)?;
     }
+    tracker_troubles(app, &status)?;
     if !status.problems.is_empty() {
         app.output.line("")?;
     }
@@ -108,6 +109,29 @@ fn overview(app: &App, status: &Status) -> Outcome {
     ]);
     for (name, value) in rows {
         app.output.line(format!("{name:<10} {value}"))?;
+    }
+    Ok(())
+}
+
+/// One line for each tracker that does not do as it should.
+fn tracker_troubles(app: &App, status: &Status) -> Outcome {
+    if status.tracker_troubles.is_empty() {
+        return Ok(());
+    }
+    app.output.line("")?;
+    let paint = app.output.paint_data();
+    for trouble in &status.tracker_troubles {
+        let name = match trouble.name.as_str() {
+            "" => &trouble.cid,
+            name => name,
+        };
+        let line = format!(
+            "tracker {} of {}: {}",
+            clip(&trouble.tracker, 80),
+            clip(name, 60),
+            clip(&trouble.what, 300)
+        );
+        app.output.line(paint.warn(&line))?;
     }
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! Where peers of one torrent may be, and when to try them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
 /// Addresses that are remembered, at most.
 const MAX_KNOWN: usize = 2000;
+/// Addresses of the local network among them: they come first, and anybody there can make up many.
+const MAX_LSD: usize = 100;
 /// Hosts that are refused, at most.
 const MAX_BANNED: usize = 4096;
 /// Pauses after a failure: the first, and the longest.
@@ -18,6 +20,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub(super) enum From {
     /// The link, or the user.
     Link,
+    /// The local network.
+    Lsd,
     Tracker,
     Dht,
     Pex,
@@ -44,10 +48,14 @@ pub(super) struct Addresses {
 impl Addresses {
     /// Adds an address. False when it is known, refused, or one where nobody can be.
     pub(super) fn add(&mut self, address: SocketAddr, from: From, now: Instant) -> bool {
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let address = canonical(address);
         let ip = address.ip();
         let nowhere = address.port() == 0 || ip.is_unspecified() || ip.is_multicast();
         if nowhere || self.banned.contains(&ip) || self.known.contains_key(&address) {
+            return false;
+        }
+        let of_lsd = |known: &&Known| known.from == From::Lsd;
+        if from == From::Lsd && self.known.values().filter(of_lsd).count() >= MAX_LSD {
             return false;
         }
         if self.known.len() >= MAX_KNOWN && !self.make_room(from) {
@@ -131,6 +139,17 @@ impl Addresses {
     }
 }
 
+/// One address for each place. Of a link-local address its interface stays, without which nobody is
+/// reached there.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match (address, address.ip().to_canonical()) {
+        (SocketAddr::V6(v6), IpAddr::V6(ip)) => {
+            SocketAddrV6::new(ip, v6.port(), 0, v6.scope_id()).into()
+        }
+        (_, ip) => SocketAddr::new(ip, address.port()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +170,21 @@ mod tests {
         assert!(all.add(address(20_000), From::Link, now));
         assert_eq!(all.next(now), Some(address(20_000)));
         assert_eq!(all.len(), MAX_KNOWN);
+    }
+
+    #[test]
+    fn the_local_network_comes_first_and_fills_no_list() {
+        let (mut all, now) = (Addresses::default(), Instant::now());
+        all.add(address(1), From::Tracker, now);
+        for port in 1..1000 {
+            all.add(([10, 0, 0, 9], port).into(), From::Lsd, now);
+        }
+        assert_eq!(all.len(), 1 + MAX_LSD);
+        assert_eq!(all.next(now), Some(([10, 0, 0, 9], 1).into()));
+        let scoped = SocketAddrV6::new("fe80::1".parse().unwrap(), 5, 0, 3);
+        let mut all = Addresses::default();
+        assert!(all.add(scoped.into(), From::Lsd, now));
+        assert_eq!(all.next(now), Some(scoped.into()), "with its interface");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The torrents of a node, as `ls` and `status` show them.
 
-use super::swarm::SwarmHandle;
+use super::swarm::{Snapshot, SwarmHandle};
 use super::{lock, seed};
 use crate::context::Context;
 use crate::{errors, torrent};
-use potluck_api::{ErrorBody, Origin, Phase, RemoveResponse, RootSummary, TransferStatus};
+use potluck_api::{
+    ErrorBody, Origin, Phase, RemoveResponse, RootSummary, TrackerTrouble, TransferStatus,
+};
 use potluck_bittorrent::InfoHashes;
 use potluck_store::{TorrentInfo, TorrentKey};
 use std::collections::BTreeMap;
@@ -80,21 +82,44 @@ async fn summary(ctx: &Arc<Context>, info: TorrentInfo) -> RootSummary {
     }
 }
 
+/// How each torrent stands now.
+fn snapshots(ctx: &Context) -> BTreeMap<InfoHashes, Arc<Snapshot>> {
+    let swarms = lock(&ctx.torrents.swarms);
+    let snapshot = |handle: &SwarmHandle| Arc::clone(&handle.status.borrow());
+    let all = swarms.values();
+    all.map(|handle| (handle.hashes, snapshot(handle)))
+        .collect()
+}
+
+fn name(snapshot: &Snapshot) -> String {
+    let known = snapshot.metainfo.as_ref();
+    known.map_or_else(String::new, |known| known.info().name().to_owned())
+}
+
+/// What is wrong with trackers, of all torrents, `most` at most.
+pub(crate) fn tracker_troubles(ctx: &Context, most: usize) -> Vec<TrackerTrouble> {
+    let mut troubles = Vec::new();
+    for (hashes, snapshot) in snapshots(ctx) {
+        let of_one = snapshot.troubles.iter().map(|trouble| TrackerTrouble {
+            cid: address(&hashes),
+            name: name(&snapshot),
+            tracker: trouble.tracker.clone(),
+            what: trouble.what.clone(),
+        });
+        troubles.extend(of_one);
+    }
+    troubles.truncate(most);
+    troubles
+}
+
 /// What moves now.
 pub(crate) fn transfers(ctx: &Context) -> Vec<TransferStatus> {
-    let swarms: BTreeMap<InfoHashes, SwarmHandle> = lock(&ctx.torrents.swarms)
-        .values()
-        .map(|handle| (handle.hashes, handle.clone()))
-        .collect();
     let mut transfers = Vec::new();
-    for (hashes, handle) in swarms {
-        let snapshot = Arc::clone(&handle.status.borrow());
-        let name = snapshot.metainfo.as_ref();
-        let name = name.map_or_else(String::new, |known| known.info().name().to_owned());
+    for (hashes, snapshot) in snapshots(ctx) {
         let base = TransferStatus {
             direction: "down".to_owned(),
             cid: address(&hashes),
-            name,
+            name: name(&snapshot),
             done_bytes: snapshot.have_bytes,
             total_bytes: snapshot.wanted_bytes,
             rate: snapshot.rate,

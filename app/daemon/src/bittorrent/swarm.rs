@@ -30,6 +30,7 @@ use potluck_store::{TorrentDownload, TorrentReader};
 use potluck_transfer::Order;
 pub(super) use report::{Snapshot, TorrentPeer};
 use seek::Seeking;
+pub(super) use seek::Trouble;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ pub(super) enum Request {
     Addresses(Vec<SocketAddr>, From),
     /// Web servers that may have it.
     WebSeeds(Vec<String>),
-    /// It may be asked for in the DHT: it is not private.
+    /// It may be asked for in the DHT and on the local network: it is not private.
     Public,
     /// Trackers that are to be asked too.
     Trackers(Vec<Vec<String>>),
@@ -237,9 +238,12 @@ impl Swarm {
             Request::Incoming(incoming) => self.admit(*incoming),
             Request::Addresses(addresses, from) => self.found_at(addresses, from),
             Request::WebSeeds(urls) => self.web_seeds.extend(urls),
-            Request::Public => self.seeking.use_dht(&self.ctx, &self.hashes),
+            Request::Public => self.seeking.go_public(&self.ctx, &self.hashes),
             Request::Trackers(tiers) => self.seeking.add_trackers(tiers),
             Request::Know(metainfo) => {
+                if metainfo.info().is_private() {
+                    self.seeking.go_private();
+                }
                 self.learning.know(metainfo, self.members.keys().copied());
                 self.report();
             }
@@ -298,7 +302,7 @@ impl Swarm {
 
     fn know(&mut self, content: Arc<Content>) {
         if content.metainfo.info().is_private() {
-            self.seeking.leave_dht();
+            self.seeking.go_private();
         }
         let none = PieceSet::new(content.metainfo.info().pieces());
         for member in self.members.values_mut() {

@@ -50,7 +50,7 @@ impl Key {
 }
 
 /// Every setting, in the order in which they are shown.
-pub(super) const KEYS: [Key; 19] = [
+pub(super) const KEYS: [Key; 20] = [
     key(
         "net.listen",
         "Addresses to listen on; without it port 4771, or a free one when that is taken",
@@ -244,6 +244,12 @@ pub(super) const KEYS: [Key; 19] = [
         |config| config.bittorrent.dht_nodes.join(","),
     )
     .list(),
+    key(
+        "bittorrent.lsd",
+        "Find BitTorrent peers on the local network; everybody there can see what you fetch and serve",
+        |config, value| value::boolean(value).map(|found| config.bittorrent.lsd = found),
+        |config| config.bittorrent.lsd.to_string(),
+    ),
 ];
 
 fn show_rate(rate: Rate) -> String {

@@ -15,6 +15,8 @@ use tokio::sync::mpsc;
 
 /// Sources listed in one event.
 const MAX_LISTED: usize = 32;
+/// Trackers whose troubles are told in one line.
+const MAX_TROUBLES: usize = 3;
 /// How often it is told what is awaited.
 const WAITING_EVERY: Duration = Duration::from_millis(900);
 /// The kind of a source, as events name it.
@@ -285,6 +287,15 @@ fn who(snapshot: &Snapshot) -> String {
         snapshot.dialing,
         snapshot.known
     )];
-    parts.extend(snapshot.tracker_trouble.clone());
+    let troubles = &snapshot.troubles;
+    let shown = troubles.iter().take(MAX_TROUBLES);
+    parts.extend(shown.map(ToString::to_string));
+    if let Some(more) = troubles
+        .len()
+        .checked_sub(MAX_TROUBLES)
+        .filter(|more| *more > 0)
+    {
+        parts.push(format!("{more} more trackers have troubles"));
+    }
     parts.join("; ")
 }

@@ -1,6 +1,6 @@
 //! How a torrent stands, for those who watch it.
 
-use super::Swarm;
+use super::{Swarm, Trouble};
 use potluck_api::SourceState;
 use potluck_bittorrent::Metainfo;
 use std::collections::BTreeMap;
@@ -34,8 +34,8 @@ pub(in crate::bittorrent) struct Snapshot {
     /// Addresses that are known, and connections that are being made.
     pub(in crate::bittorrent) known: usize,
     pub(in crate::bittorrent) dialing: usize,
-    /// The last thing that a tracker complained of.
-    pub(in crate::bittorrent) tracker_trouble: Option<String>,
+    /// What is wrong with trackers.
+    pub(in crate::bittorrent) troubles: Arc<[Trouble]>,
     /// Bytes of pieces by who made them whole, those who left too.
     pub(in crate::bittorrent) delivered: BTreeMap<String, u64>,
     pub(in crate::bittorrent) banned: Vec<(String, String)>,
@@ -92,7 +92,7 @@ impl Swarm {
             peers,
             known: self.addresses.len(),
             dialing: self.dialing.len(),
-            tracker_trouble: self.seeking.trouble(),
+            troubles: self.seeking.troubles(),
             delivered: self.delivered.clone(),
             banned: self.banned.clone(),
         };

@@ -1,45 +1,36 @@
-//! Finding peers: trackers are asked in their time, by a task of their own.
+//! Finding peers: trackers, the DHT and the local network, each in a room of its own.
+
+mod dht;
+mod lsd;
+mod trackers;
 
 use super::super::addresses::From;
-use super::super::names;
 use super::Swarm;
 use crate::context::Context;
+use lsd::Neighbours;
 use potluck_bittorrent::InfoHashes;
-use potluck_bittorrent::announce::{Announce, AnnounceEvent, Announced, Announcer, Due};
-use potluck_bittorrent_net::trackers::{self, UdpTimes};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::task::JoinHandle;
+use trackers::Trackers;
+pub(in crate::bittorrent) use trackers::Trouble;
 
 /// Answers that may wait for the swarm.
 const FOUND: usize = 16;
-/// Orders that may wait.
-const ORDERS: usize = 64;
-/// Trackers that are asked at a time.
-const MAX_ASKED: usize = 8;
-/// Peers that are asked for.
-const WANT: u32 = 100;
-/// Trackers have so long to take a farewell.
-const FAREWELL: Duration = Duration::from_secs(3);
-/// How often the DHT is searched: it forgets after half an hour (BEP 5).
-const DHT_EVERY: Duration = Duration::from_secs(15 * 60);
-/// And while peers are wanting.
-const DHT_SOON: Duration = Duration::from_secs(20);
-/// How often it is looked whether peers are wanting.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// With fewer peers than this, a download looks for more.
+const ENOUGH: usize = 10;
 
 /// See the module.
 pub(super) struct Seeking {
-    told: mpsc::Sender<Found>,
-    in_dht: Option<tokio::task::JoinHandle<()>>,
-    orders: mpsc::Sender<Order>,
     found: mpsc::Receiver<Found>,
-    shared: Arc<Shared>,
-    ended: tokio::task::JoinHandle<()>,
+    told: mpsc::Sender<Found>,
+    facts: Arc<Facts>,
+    trackers: Trackers,
+    in_dht: Option<JoinHandle<()>>,
+    neighbours: Option<Neighbours>,
+    is_private: bool,
 }
 
 /// Where peers may be.
@@ -48,68 +39,76 @@ pub(super) struct Found {
     from: From,
 }
 
-enum Order {
-    Add(Vec<Vec<String>>),
-    Completed,
-    End,
-}
-
-/// What the task and the swarm both see.
+/// How the torrent stands, for those that ask others about it.
 #[derive(Default)]
-struct Shared {
+struct Facts {
     sent: AtomicU64,
     received: AtomicU64,
     left: AtomicU64,
     wanting: AtomicBool,
-    trouble: Mutex<Option<String>>,
+}
+
+impl Facts {
+    fn is_wanting(&self) -> bool {
+        self.wanting.load(Ordering::Relaxed)
+    }
 }
 
 impl Seeking {
     pub(super) fn new(ctx: &Arc<Context>, hashes: &InfoHashes) -> Self {
-        let (orders, received) = mpsc::channel(ORDERS);
         let (told, found) = mpsc::channel(FOUND);
-        let shared = Arc::new(Shared::default());
+        let facts = Arc::new(Facts::default());
         // Not known yet, and not nothing: trackers would take this node for a seed.
-        shared.left.store(1, Ordering::Relaxed);
-        let task = Task {
-            ctx: Arc::clone(ctx),
-            hashes: *hashes,
-            shared: Arc::clone(&shared),
-            announcer: Announcer::default(),
-            key: rand::random(),
-            started: Instant::now(),
-            told: told.clone(),
-            asking: JoinSet::new(),
-        };
+        facts.left.store(1, Ordering::Relaxed);
+        let trackers = Trackers::start(ctx, hashes, Arc::clone(&facts), told.clone());
         Self {
-            told,
-            in_dht: None,
-            orders,
             found,
-            shared,
-            ended: tokio::spawn(task.run(received)),
+            told,
+            facts,
+            trackers,
+            in_dht: None,
+            neighbours: None,
+            is_private: false,
         }
     }
 
-    /// Looks for peers in the DHT, and says there that this node is one.
-    pub(super) fn use_dht(&mut self, ctx: &Arc<Context>, hashes: &InfoHashes) {
-        if self.in_dht.is_some() {
+    /// Looks for peers where everybody may: in the DHT, and on the local network. Not for a torrent that
+    /// is known to be private, whoever asks.
+    pub(super) fn go_public(&mut self, ctx: &Arc<Context>, hashes: &InfoHashes) {
+        if self.is_private {
             return;
         }
-        let (ctx, hashes, told) = (Arc::clone(ctx), *hashes, self.told.clone());
-        let shared = Arc::clone(&self.shared);
-        self.in_dht = Some(tokio::spawn(search(ctx, hashes, told, shared)));
+        if self.in_dht.is_none() {
+            let facts = Arc::clone(&self.facts);
+            let search = dht::search(Arc::clone(ctx), *hashes, self.told.clone(), facts);
+            self.in_dht = Some(tokio::spawn(search));
+        }
+        if self.neighbours.is_none() {
+            self.neighbours = Neighbours::of(ctx, hashes);
+        }
     }
 
     /// Looks there no more: the torrent turned out to be private (BEP 27).
-    pub(super) fn leave_dht(&mut self) {
+    pub(super) fn go_private(&mut self) {
+        self.is_private = true;
+        self.leave();
+        self.trackers.go_private();
+    }
+
+    fn leave(&mut self) {
         if let Some(task) = self.in_dht.take() {
             task.abort();
         }
+        self.neighbours = None;
     }
 
     pub(super) fn add_trackers(&mut self, tiers: Vec<Vec<String>>) {
-        let _ = self.orders.try_send(Order::Add(tiers));
+        self.trackers.add(tiers);
+    }
+
+    /// All that is wanted is here now.
+    pub(super) fn completed(&mut self) {
+        self.trackers.completed();
     }
 
     pub(super) async fn found(&mut self) -> Option<Found> {
@@ -119,29 +118,15 @@ impl Seeking {
         }
     }
 
-    /// Takes note of what trackers want to be told.
-    pub(super) fn update(&self, received: u64, sent: u64, left: u64, wanting: bool) {
-        self.shared.received.store(received, Ordering::Relaxed);
-        self.shared.sent.store(sent, Ordering::Relaxed);
-        self.shared.left.store(left, Ordering::Relaxed);
-        self.shared.wanting.store(wanting, Ordering::Relaxed);
+    /// What is wrong with the trackers.
+    pub(super) fn troubles(&self) -> Arc<[Trouble]> {
+        self.trackers.troubles()
     }
 
-    pub(super) fn completed(&mut self) {
-        let _ = self.orders.try_send(Order::Completed);
-    }
-
-    /// Says farewell to the trackers.
+    /// Looks for nobody any more, and says farewell to the trackers.
     pub(super) async fn end(mut self) {
-        self.leave_dht();
-        let _ = self.orders.send(Order::End).await;
-        let _ = timeout(FAREWELL, self.ended).await;
-    }
-
-    /// What a tracker complained of last.
-    pub(super) fn trouble(&self) -> Option<String> {
-        let trouble = self.shared.trouble.lock();
-        trouble.unwrap_or_else(PoisonError::into_inner).clone()
+        self.leave();
+        self.trackers.end().await;
     }
 }
 
@@ -150,7 +135,7 @@ impl Swarm {
         self.found_at(found.addresses, found.from);
     }
 
-    /// Tells the seeker how the torrent stands.
+    /// Tells those that look for peers how the torrent stands.
     pub(super) fn tick_seeking(&mut self) {
         let now = self.ctx.clock.now();
         let left = match (&self.plan, &self.content) {
@@ -162,176 +147,13 @@ impl Swarm {
             (None, Some(content)) => content.layout.file_bytes(),
             (None, None) => 1,
         };
-        let wanting = left > 0 && self.members.len() < 10;
-        let totals = self.totals;
-        self.seeking
-            .update(totals.received, totals.sent, left, wanting);
-    }
-}
-
-/// Searches the DHT again and again: soon while peers are wanting, else as often as it forgets.
-async fn search(
-    ctx: Arc<Context>,
-    hashes: InfoHashes,
-    told: mpsc::Sender<Found>,
-    shared: Arc<Shared>,
-) {
-    let Some(dht) = ctx.torrents.dht(&ctx).await else {
-        return;
-    };
-    loop {
-        for name in names(&hashes) {
-            let mut peers = dht.get_peers(name);
-            while let Some(peers) = peers.recv().await {
-                let found = Found {
-                    addresses: peers.into_iter().map(SocketAddr::V4).collect(),
-                    from: From::Dht,
-                };
-                if told.send(found).await.is_err() {
-                    return;
-                }
-            }
-            if let Err(error) = dht.announce(name, ctx.torrents.port()).await {
-                tracing::debug!(%error, "not announced in the DHT");
-            }
-        }
-        let begun = Instant::now();
-        while begun.elapsed() < DHT_EVERY {
-            tokio::time::sleep(DHT_SOON).await;
-            if shared.wanting.load(Ordering::Relaxed) {
-                break;
-            }
-        }
-    }
-}
-
-/// Asks the trackers of one torrent.
-struct Task {
-    ctx: Arc<Context>,
-    hashes: InfoHashes,
-    shared: Arc<Shared>,
-    announcer: Announcer,
-    key: u32,
-    started: Instant,
-    told: mpsc::Sender<Found>,
-    asking: JoinSet<(usize, Result<Announced, String>)>,
-}
-
-impl Task {
-    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        loop {
-            self.ask();
-            let wake = self.announcer.poll_timeout();
-            let now = self.started.elapsed();
-            let pause = wake.map_or(LOOK_EVERY, |at| at.saturating_sub(now));
-            // One that is due waits for room, which is told otherwise.
-            let pause = pause.clamp(Duration::from_millis(200), LOOK_EVERY);
-            tokio::select! {
-                order = orders.recv() => match order {
-                    Some(Order::Add(tiers)) => {
-                        let now = self.started.elapsed();
-                        self.announcer.add(now, &tiers, rand::random());
-                    }
-                    Some(Order::Completed) => self.announcer.completed(),
-                    None | Some(Order::End) => break,
-                },
-                Some(asked) = self.asking.join_next() => {
-                    if let Ok((tracker, answer)) = asked {
-                        self.answered(tracker, answer).await;
-                    }
-                }
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-        self.farewell().await;
-    }
-
-    fn ask(&mut self) {
-        let wanting = self.shared.wanting.load(Ordering::Relaxed);
-        self.announcer.set_wanting(wanting);
-        while self.asking.len() < MAX_ASKED {
-            let Some(due) = self.announcer.poll(self.started.elapsed()) else {
-                return;
-            };
-            self.spawn(due);
-        }
-    }
-
-    fn spawn(&mut self, due: Due) {
-        let announces = self.announces(due.event);
-        self.asking.spawn(async move {
-            let mut all: Result<Announced, String> = Err("the torrent has no name".to_owned());
-            // A hybrid has peers under both of its names.
-            for announce in announces {
-                let answer = trackers::announce(&due.url, &announce, &UdpTimes::default()).await;
-                match (answer, &mut all) {
-                    (Ok(answer), Ok(known)) => known.peers.extend(answer.peers),
-                    (Ok(answer), Err(_)) => all = Ok(answer),
-                    (Err(error), Err(known)) => *known = error.to_string(),
-                    (Err(_), Ok(_)) => {}
-                }
-            }
-            (due.tracker, all)
-        });
-    }
-
-    fn announces(&self, event: AnnounceEvent) -> Vec<Announce> {
-        let shared = &self.shared;
-        let announce = |infohash| Announce {
-            infohash,
-            peer: self.ctx.torrents.id(),
-            port: self.ctx.torrents.port().unwrap_or_default(),
-            uploaded: shared.sent.load(Ordering::Relaxed),
-            downloaded: shared.received.load(Ordering::Relaxed),
-            left: shared.left.load(Ordering::Relaxed),
-            event,
-            key: self.key,
-            want: if event == AnnounceEvent::Stopped {
-                0
-            } else {
-                WANT
-            },
-        };
-        names(&self.hashes).map(announce).collect()
-    }
-
-    async fn answered(&mut self, tracker: usize, answer: Result<Announced, String>) {
-        let now = self.started.elapsed();
-        let trouble = match &answer {
-            Ok(answer) => {
-                self.announcer.answered(now, tracker, answer);
-                None
-            }
-            Err(reason) => {
-                self.announcer.failed(now, tracker, reason.clone());
-                let url = self.announcer.trackers().get(tracker);
-                let url = url.map_or("", |tracker| tracker.url.as_str());
-                let host = url.split('/').nth(2).unwrap_or(url);
-                Some(format!("tracker {}: {reason}", crate::errors::clip(host)))
-            }
-        };
-        *self
-            .shared
-            .trouble
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = trouble;
-        if let Ok(answer) = answer
-            && !answer.peers.is_empty()
-        {
-            let found = Found {
-                addresses: answer.peers,
-                from: From::Tracker,
-            };
-            let _ = self.told.send(found).await;
-        }
-    }
-
-    /// Trackers that know this node are told that it goes.
-    async fn farewell(mut self) {
-        self.asking.abort_all();
-        for due in self.announcer.farewells().into_iter().take(MAX_ASKED) {
-            self.spawn(due);
-        }
-        while self.asking.join_next().await.is_some() {}
+        let facts = &self.seeking.facts;
+        facts
+            .received
+            .store(self.totals.received, Ordering::Relaxed);
+        facts.sent.store(self.totals.sent, Ordering::Relaxed);
+        facts.left.store(left, Ordering::Relaxed);
+        let is_wanting = left > 0 && self.members.len() < ENOUGH;
+        facts.wanting.store(is_wanting, Ordering::Relaxed);
     }
 }

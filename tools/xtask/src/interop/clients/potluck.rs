@@ -34,6 +34,7 @@ fn node(place: &Place<'_>, name: &str) -> Result<Command> {
     let settings = [
         ("bittorrent.encryption", encryption),
         ("bittorrent.dht", "false"),
+        ("bittorrent.lsd", "false"),
     ];
     let command = || {
         let mut command = place.command(&place.bench.potluck);
