@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod bad_trackers;
 mod between;
+mod discovery;
 mod found;
 mod hostile;
 mod interrupted;
@@ -44,10 +46,23 @@ fn settle(scratch: &Scratch, name: &str, more: &[(&str, &str)]) {
 
 /// Makes a torrent of a path.
 fn create(scratch: &Scratch, path: &Path, format: &str, output: &str) -> PathBuf {
+    create_with(scratch, path, format, output, &[])
+}
+
+/// Makes a torrent of a path, with trackers, each in a tier of its own.
+fn create_with(
+    scratch: &Scratch,
+    path: &Path,
+    format: &str,
+    output: &str,
+    trackers: &[&str],
+) -> PathBuf {
     let torrent = scratch.path(output);
-    scratch
-        .run("maker", ["torrent", "create", "--piece-size", "64KiB"])
-        .args(["--format", format, "-o"])
+    let mut run = scratch.run("maker", ["torrent", "create", "--piece-size", "64KiB"]);
+    for tracker in trackers {
+        run = run.args(["--tracker", tracker]);
+    }
+    run.args(["--format", format, "-o"])
         .arg(&torrent)
         .arg(path)
         .ok();

@@ -36,6 +36,15 @@ impl Namespace {
         ip(&["-n", &self.name, "link", "set", "lo", "up"])
     }
 
+    /// Leaves it IPv4 alone. To be called before it has cables.
+    pub fn without_ipv6(&self) -> Result<(), String> {
+        for all in ["all", "default", "lo"] {
+            let setting = format!("echo 1 > /proc/sys/net/ipv6/conf/{all}/disable_ipv6");
+            ip(&["netns", "exec", &self.name, "sh", "-c", &setting])?;
+        }
+        Ok(())
+    }
+
     /// Lays a cable to another one, with this address at this end and that one at the other.
     pub fn cable(&self, here: &str, other: &Self, there: &str) -> Result<(), String> {
         ip(&[

@@ -19,6 +19,7 @@ pub struct NodeSpec {
     listen: Option<String>,
     lan: bool,
     wrapper: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
 }
 
 impl NodeSpec {
@@ -30,6 +31,7 @@ impl NodeSpec {
             listen: Some("/ip4/127.0.0.1/tcp/0".to_owned()),
             lan: false,
             wrapper: Vec::new(),
+            env: Vec::new(),
         }
     }
 
@@ -68,6 +70,12 @@ impl NodeSpec {
         self
     }
 
+    /// An environment variable of its process.
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
     fn command(&self) -> Command {
         let mut command = program_under(&self.wrapper);
         for (name, _) in std::env::vars_os() {
@@ -87,6 +95,7 @@ impl NodeSpec {
         }
         command
             .args(&self.args)
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         command
