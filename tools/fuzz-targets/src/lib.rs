@@ -9,6 +9,7 @@ use std::path::PathBuf;
 mod bittorrent_wire;
 mod journal;
 mod link;
+mod lsd;
 mod manifest;
 mod mse;
 mod pieceset;
@@ -24,6 +25,7 @@ mod wire_control;
 pub use bittorrent_wire::bittorrent_wire;
 pub use journal::journal;
 pub use link::link;
+pub use lsd::lsd;
 pub use manifest::manifest;
 pub use mse::mse;
 pub use pieceset::pieceset;
@@ -54,7 +56,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     Target {
         name: "bittorrent_wire",
         run: bittorrent_wire,
@@ -69,6 +71,11 @@ pub const TARGETS: [Target; 13] = [
         name: "link",
         run: link,
         seeds: link::seeds,
+    },
+    Target {
+        name: "lsd",
+        run: lsd,
+        seeds: lsd::seeds,
     },
     Target {
         name: "magnet",
