@@ -114,10 +114,8 @@ async fn items_that_can_change_of_bep_44() {
         }
         assert!(other.get_mutable_most_recent(&key, salt).await.is_none());
         let item = MutableItem::new_signed_unchecked(key, signature, VALUE, 1, salt);
-        assert_eq!(
-            one.put_mutable(item.clone(), None).await.unwrap(),
-            id(target)
-        );
+        let put = one.put_mutable(item.clone(), None).await.unwrap();
+        assert_eq!(put.target, id(target));
         let found = other.get_mutable_most_recent(&key, salt).await;
         assert_eq!(found, Some(item));
     }
