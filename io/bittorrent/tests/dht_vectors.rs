@@ -69,7 +69,7 @@ fn node_ids_of_bep_42() {
             let mut bytes = hex::<20>(text);
             bytes[bit / 8] ^= 0x80 >> (bit % 8);
             // Of the last byte, three bits go into the rest.
-            let is_bound = bit < 21 || bit >= 157;
+            let is_bound = !(21..157).contains(&bit);
             assert_eq!(
                 !Id::from(bytes).is_valid_for_ip(ip),
                 is_bound,
