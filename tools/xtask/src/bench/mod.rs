@@ -15,6 +15,7 @@ mod share;
 pub(crate) mod site;
 mod small;
 mod swarm;
+mod torrent;
 mod wan;
 
 use anyhow::Result;
@@ -27,6 +28,8 @@ use crate::workspace::Workspace;
 pub(crate) enum BenchTask {
     /// One file from one node to another on loopback, beside curl from nginx, aria2, libtorrent, sendme
     Pair(pair::PairArgs),
+    /// One file of a torrent on loopback from libtorrent and to it, beside libtorrent with itself
+    Torrent(torrent::TorrentArgs),
     /// One seed and many leeches on shaped lines, beside aria2 and libtorrent (needs root)
     Swarm(swarm::SwarmArgs),
     /// One file over a long line that loses packets or goes dark, beside curl from nginx (needs root)
@@ -47,6 +50,7 @@ pub(crate) enum BenchTask {
 pub(crate) fn run(workspace: &Workspace, task: &BenchTask) -> Result<bool> {
     match task {
         BenchTask::Pair(args) => pair::run(workspace, args),
+        BenchTask::Torrent(args) => torrent::run(workspace, args),
         BenchTask::Swarm(args) => swarm::run(workspace, args),
         BenchTask::Wan(args) => wan::run(workspace, args),
         BenchTask::Share(args) => share::run(workspace, args),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::options::{Bench, first_line};
@@ -60,6 +60,14 @@ impl<'a> Node<'a> {
             .arg("--data")
             .arg(&self.data);
         command
+    }
+
+    /// Sets a key of its config.
+    pub(super) fn set(&self, key: &str, value: &str) -> Result<()> {
+        let set = self.command().args(["config", "set", key, value]).output();
+        let set = set.context("cannot run potluck")?;
+        ensure!(set.status.success(), "cannot set {key}");
+        Ok(())
     }
 
     /// Starts it and waits until it is ready.

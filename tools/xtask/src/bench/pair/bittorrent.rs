@@ -81,6 +81,17 @@ impl Libtorrent {
         Ok(self)
     }
 
+    /// The same about a torrent file that is there.
+    pub(in crate::bench) fn with_torrent(mut self, torrent: &Path) -> Self {
+        self.torrent = torrent.to_path_buf();
+        self
+    }
+
+    /// The torrent file.
+    pub(in crate::bench) fn torrent(&self) -> &Path {
+        &self.torrent
+    }
+
     fn on(&self, site: &Site, node: usize) -> Command {
         let mut command = site.command(node, &self.python);
         command.arg(&self.script);

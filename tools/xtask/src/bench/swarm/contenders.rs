@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::{SEED, Setting};
-use crate::bench::node::{Node, Running};
+use crate::bench::node::{Node, Running, event};
 use crate::bench::pair::bittorrent::{Aria2, Libtorrent, tracker_command};
 use crate::bench::process::Process;
 
@@ -86,7 +86,8 @@ pub(super) struct LibtorrentSwarm {
 pub(super) struct LibtorrentSeed<'a> {
     setting: &'a Setting<'a>,
     client: &'a Libtorrent,
-    _seed: Process,
+    /// None when another program is the seed.
+    _seed: Option<Process>,
 }
 
 impl LibtorrentSwarm {
@@ -106,7 +107,7 @@ impl LibtorrentSwarm {
         Ok(LibtorrentSeed {
             setting,
             client: &self.client,
-            _seed: seed,
+            _seed: Some(seed),
         })
     }
 }
@@ -124,6 +125,46 @@ impl Starter for LibtorrentSeed<'_> {
         let serving = Process::start(&mut command, &bench.log(&name), bench.timeout)?;
         serving.wait_line(|line| (line == "done").then_some(()))?;
         arrived(self.setting, leech, serving, &folder)
+    }
+}
+
+/// A node of this tree that seeds to libtorrent clients.
+pub(super) struct PotluckSeed<'a> {
+    leeches: LibtorrentSeed<'a>,
+    _node: Running,
+}
+
+impl LibtorrentSwarm {
+    /// The same swarm, with a node of this tree in the place of the seed.
+    pub(super) fn start_behind_potluck<'a>(
+        &'a self,
+        setting: &'a Setting<'a>,
+    ) -> Result<PotluckSeed<'a>> {
+        let bench = setting.bench;
+        let node = Node::new(bench, &setting.site, SEED, "node");
+        node.set("bittorrent.dht", "false")?;
+        node.set("bittorrent.port", &PORT.to_string())?;
+        let running = node.up("node")?;
+        let mut seed = node.command();
+        seed.args(["torrent", "seed"])
+            .args([self.client.torrent(), &setting.payload]);
+        let seed = Process::start(&mut seed, &bench.log("seed"), bench.timeout)?;
+        seed.wait_line(|line| event(line, "seeding"))?;
+        seed.wait_end()?;
+        Ok(PotluckSeed {
+            leeches: LibtorrentSeed {
+                setting,
+                client: &self.client,
+                _seed: None,
+            },
+            _node: running,
+        })
+    }
+}
+
+impl Starter for PotluckSeed<'_> {
+    fn leech(&self, leech: usize) -> Result<Leech> {
+        self.leeches.leech(leech)
     }
 }
 

@@ -269,6 +269,13 @@ fn field<'a>(setting: &'a Setting<'a>, options: &Options) -> Field<'a, Sample> {
         || LibtorrentSwarm::prepare(setting),
         |libtorrent| distribute(setting, &libtorrent.start(setting)?),
     );
+    field.add(
+        options,
+        "potluck-seed",
+        "potluck → libtorrent",
+        || LibtorrentSwarm::prepare(setting),
+        |libtorrent| distribute(setting, &libtorrent.start_behind_potluck(setting)?),
+    );
     field
 }
 
