@@ -4,12 +4,16 @@
 //! seed itself, or below it by its name when the address ends with `/`. The files of a torrent that
 //! is a folder are below the address by the name of the torrent and their path.
 
+mod reply;
+
 use std::ops::Range;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use crate::bencode::{Document, Limits, Node};
 use crate::{Info, Layout};
+
+pub use reply::{ContentRange, retry_after};
 
 /// What stands for itself in an address (RFC 3986, section 2.3).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC

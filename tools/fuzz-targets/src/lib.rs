@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+mod bittorrent_session;
 mod bittorrent_wire;
 mod journal;
 mod link;
@@ -19,9 +20,11 @@ mod stored_records;
 mod take;
 mod torrent;
 mod tracker;
+mod web_seed;
 mod wire_bulk;
 mod wire_control;
 
+pub use bittorrent_session::bittorrent_session;
 pub use bittorrent_wire::bittorrent_wire;
 pub use journal::journal;
 pub use link::link;
@@ -33,6 +36,7 @@ pub use proof::proof;
 pub use stored_records::stored_records;
 pub use torrent::{magnet, torrent};
 pub use tracker::tracker;
+pub use web_seed::web_seed;
 pub use wire_bulk::wire_bulk;
 pub use wire_control::wire_control;
 
@@ -56,7 +60,12 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 16] = [
+    Target {
+        name: "bittorrent_session",
+        run: bittorrent_session,
+        seeds: bittorrent_session::seeds,
+    },
     Target {
         name: "bittorrent_wire",
         run: bittorrent_wire,
@@ -116,6 +125,11 @@ pub const TARGETS: [Target; 14] = [
         name: "tracker",
         run: tracker,
         seeds: tracker::seeds,
+    },
+    Target {
+        name: "web_seed",
+        run: web_seed,
+        seeds: web_seed::seeds,
     },
     Target {
         name: "wire_bulk",

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
+use potluck_bittorrent::web_seed::{self, ContentRange};
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, RANGE,
     RETRY_AFTER,
@@ -68,13 +69,13 @@ pub(super) async fn ask(
             return Err(WebSeedError::NoRanges);
         }
     } else {
-        let range = text(headers, &CONTENT_RANGE).and_then(content_range);
-        let (start, end, whole) = range.ok_or(WebSeedError::OtherRange)?;
-        if whole.is_some_and(|whole| whole != size) {
+        let range = text(headers, &CONTENT_RANGE).and_then(|text| text.parse().ok());
+        let range: ContentRange = range.ok_or(WebSeedError::OtherRange)?;
+        if range.size.is_some_and(|whole| whole != size) {
             return Err(WebSeedError::OtherFile);
         }
         let is_length = length.is_none_or(|length| length == bytes);
-        if (start, end) != (offset, last) || !is_length {
+        if (range.first, range.last) != (offset, last) || !is_length {
             return Err(WebSeedError::OtherRange);
         }
     }
@@ -118,31 +119,10 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-/// First byte, last byte and size of the file, if that is known: `bytes 0-99/1000`.
-fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
-    let (unit, range) = text.split_once(' ')?;
-    if !unit.eq_ignore_ascii_case("bytes") {
-        return None;
-    }
-    let (range, size) = range.trim().split_once('/')?;
-    let (start, end) = range.split_once('-')?;
-    let size = match size {
-        "*" => None,
-        size => Some(number(size)?),
-    };
-    Some((number(start)?, number(end)?, size))
-}
-
-/// A number without a sign.
-fn number(text: &str) -> Option<u64> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| text.parse().ok()).flatten()
-}
-
 /// How long a server wants to be left alone (RFC 9110, section 10.2.3).
 fn pause(retry_after: Option<&str>) -> Duration {
-    let secs = retry_after.and_then(number);
-    secs.map_or(PAUSE, |secs| Duration::from_secs(secs).min(MAX_PAUSE))
+    let pause = retry_after.and_then(web_seed::retry_after);
+    pause.unwrap_or(PAUSE).min(MAX_PAUSE)
 }
 
 /// The innermost reason: those around it say nothing more.
@@ -188,18 +168,6 @@ fn client() -> Result<Client, WebSeedError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranges() {
-        assert_eq!(content_range("bytes 0-9/10"), Some((0, 9, Some(10))));
-        assert_eq!(content_range("Bytes 5-9/*"), Some((5, 9, None)));
-        for wrong in ["", "bytes", "bytes */10", "bytes 1-2", "bytes -1-2/3"] {
-            assert_eq!(content_range(wrong), None, "{wrong}");
-        }
-        for wrong in ["bytes +1-2/3", "pages 1-2/3", "bytes 1-2/x", "bytes 1-/3"] {
-            assert_eq!(content_range(wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn pauses() {
