@@ -8,6 +8,7 @@ mod copy_peer;
 mod dht;
 mod fetching;
 mod get;
+mod greeting;
 mod hello;
 mod list;
 mod listen;

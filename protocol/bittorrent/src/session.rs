@@ -26,6 +26,9 @@ use uploads::Uploads;
 /// Messages of extensions that could not be read, before the peer is dropped.
 const MAX_BROKEN: u32 = 16;
 
+/// Answers to what was not asked, before the peer is dropped.
+const MAX_UNASKED: u32 = 16;
+
 /// A connection to a peer. See the module.
 #[derive(Debug)]
 pub struct Session {
@@ -40,6 +43,11 @@ pub struct Session {
     requests: Requests,
     uploads: Uploads,
     broken: u32,
+    /// Answers with parts of the info dictionary and with hashes that may still come.
+    metadata_asked: u32,
+    hashes_asked: u32,
+    /// Such answers to no question.
+    unasked: u32,
     output: Vec<u8>,
 }
 
@@ -88,6 +96,9 @@ pub enum Violation {
     /// Messages of extensions that can't be read, again and again.
     #[error("sent broken messages of extensions")]
     Broken,
+    /// Parts of the info dictionary or hashes that nobody asked for, again and again.
+    #[error("sent metadata or hashes that were not asked for")]
+    Unasked,
     /// A message of an extension that was not agreed on.
     #[error("sent a message of an extension that was not agreed on")]
     NotAgreed,
@@ -110,6 +121,9 @@ impl Session {
             requests: Requests::default(),
             uploads: Uploads::default(),
             broken: 0,
+            metadata_asked: 0,
+            hashes_asked: 0,
+            unasked: 0,
             output: Vec::new(),
         }
     }
@@ -174,8 +188,14 @@ impl Session {
             Message::Port(port) if self.features.dht => Event::DhtPort(port),
             Message::Extended { id, payload } => return self.extended(id, payload),
             Message::HashRequest(request) => Event::HashRequest(request),
-            Message::Hashes { request, hashes } => Event::Hashes(request, hashes),
-            Message::HashReject(request) => Event::HashReject(request),
+            Message::Hashes { request, hashes } => {
+                answered(&mut self.hashes_asked, &mut self.unasked)?;
+                Event::Hashes(request, hashes)
+            }
+            Message::HashReject(request) => {
+                answered(&mut self.hashes_asked, &mut self.unasked)?;
+                Event::HashReject(request)
+            }
             // Hints of which no use is made, and blocks, which come another way.
             Message::KeepAlive
             | Message::Suggest(_)
@@ -205,7 +225,12 @@ impl Session {
                 Event::Handshake(handshake)
             }
             Extended::Pex(pex) => Event::Pex(pex),
-            Extended::Metadata(metadata) => Event::Metadata(metadata),
+            Extended::Metadata(metadata) => {
+                if let MetadataMessage::Data { .. } | MetadataMessage::Reject { .. } = metadata {
+                    answered(&mut self.metadata_asked, &mut self.unasked)?;
+                }
+                Event::Metadata(metadata)
+            }
             Extended::DontHave(piece) => self.claim(Claim::Gone(piece)),
             Extended::Holepunch(_) | Extended::Unknown { .. } => Event::Nothing,
         })
@@ -305,6 +330,9 @@ impl Session {
         let Some(id) = id.filter(|_| self.features.extended) else {
             return false;
         };
+        if let Extended::Metadata(MetadataMessage::Request { .. }) = message {
+            self.metadata_asked = self.metadata_asked.saturating_add(1);
+        }
         self.send(&Message::Extended {
             id,
             payload: &payload,
@@ -326,6 +354,9 @@ impl Session {
 
     /// Sends a message that needs no state.
     pub fn send(&mut self, message: &Message<'_>) {
+        if let Message::HashRequest(_) = message {
+            self.hashes_asked = self.hashes_asked.saturating_add(1);
+        }
         // Ours are always sound; one that were not is left out.
         let _ = message.encode(&mut self.output);
     }
@@ -341,6 +372,18 @@ impl Session {
     pub fn has_output(&self) -> bool {
         !self.output.is_empty()
     }
+}
+
+/// Counts an answer to a question of ours.
+fn answered(asked: &mut u32, unasked: &mut u32) -> Result<(), Violation> {
+    match asked.checked_sub(1) {
+        Some(left) => *asked = left,
+        None => *unasked += 1,
+    }
+    if *unasked > MAX_UNASKED {
+        return Err(Violation::Unasked);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

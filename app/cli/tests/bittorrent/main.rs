@@ -7,6 +7,7 @@ mod between;
 mod discovery;
 mod found;
 mod hostile;
+mod hostile_more;
 mod interrupted;
 mod merge;
 mod mixed;

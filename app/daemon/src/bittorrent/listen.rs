@@ -1,5 +1,6 @@
 //! Peers that connect to this node.
 
+use super::greeting::Greeting;
 use super::{Incoming, hello, lock};
 use crate::context::Context;
 use crate::errors;
@@ -10,11 +11,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// Connections that have not shaken hands yet, at most.
-const MAX_GREETING: usize = 64;
 /// The handshake takes no longer.
 const HELLO_TIME: Duration = Duration::from_secs(15);
 /// Connections that wait to be accepted.
@@ -62,10 +60,11 @@ fn bind(port: u16) -> std::io::Result<TcpListener> {
 }
 
 async fn run(ctx: Arc<Context>, listener: TcpListener) {
-    let greeting = Arc::new(Semaphore::new(MAX_GREETING));
+    let mut greeting = Greeting::default();
     loop {
         let accepted = tokio::select! {
             () = ctx.shutdown.cancelled() => return,
+            () = greeting.ended() => continue,
             accepted = listener.accept() => accepted,
         };
         let Ok((stream, address)) = accepted else {
@@ -73,15 +72,9 @@ async fn run(ctx: Arc<Context>, listener: TcpListener) {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        // Who comes when too many dawdle is sent away, so that nobody can keep others out for long.
-        let Ok(permit) = Arc::clone(&greeting).try_acquire_owned() else {
-            continue;
-        };
         let ctx = Arc::clone(&ctx);
-        tokio::spawn(async move {
-            let greeted = timeout(HELLO_TIME, greet(&ctx, stream, address)).await;
-            drop(permit);
-            match greeted {
+        greeting.begin(address.ip(), async move {
+            match timeout(HELLO_TIME, greet(&ctx, stream, address)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(reason)) => tracing::debug!(%address, %reason, "a peer was sent away"),
                 Err(_) => tracing::debug!(%address, "a peer took too long to shake hands"),

@@ -277,3 +277,47 @@ fn a_part_of_a_piece_is_asked_for() {
     });
     assert_eq!(asked, [(2, 16_384, 16_384), (2, 32_768, 7_232)]);
 }
+
+#[test]
+fn answers_to_what_nobody_asked_end_the_connection() {
+    let request = HashRequest {
+        root: [7; 32],
+        base_layer: 0,
+        index: 0,
+        length: 1,
+        proof_layers: 0,
+    };
+    let mut with_v2 = Session::new(
+        Features {
+            v2: true,
+            ..FEATURES
+        },
+        Some(geometry()),
+    );
+    for _ in 0..100 {
+        with_v2.send(&Message::HashRequest(request));
+    }
+    // Each question is good for one answer.
+    for _ in 0..100 + MAX_UNASKED {
+        with_v2.handle(Message::HashReject(request)).unwrap();
+    }
+    let hashes = HashList::new(&[[7; 32]]);
+    let last = with_v2.handle(Message::Hashes { request, hashes });
+    assert_eq!(last, Err(Violation::Unasked));
+
+    let mut session = session();
+    let part = MetadataMessage::Data {
+        piece: 0,
+        total_bytes: 16_384,
+        data: &[7; 16_384],
+    };
+    let (_, payload) = Extended::Metadata(part).encode().unwrap();
+    let message = Message::Extended {
+        id: Extension::Metadata.id(),
+        payload: &payload,
+    };
+    for _ in 0..MAX_UNASKED {
+        session.handle(message).unwrap();
+    }
+    assert_eq!(session.handle(message), Err(Violation::Unasked));
+}
