@@ -2,6 +2,7 @@
 
 mod addresses;
 mod assembly;
+mod check;
 mod content;
 mod copies;
 mod copy_peer;
@@ -80,6 +81,7 @@ pub(crate) struct Torrents {
     fetching: Arc<Fetching>,
     lsd: Mutex<Option<Arc<Lsd>>>,
     trackers: OnceLock<TrackerClient>,
+    checks: check::Checks,
 }
 
 /// What the owner allows.
@@ -142,6 +144,7 @@ impl Torrents {
             fetching: Arc::default(),
             lsd: Mutex::default(),
             trackers: OnceLock::new(),
+            checks: check::Checks::default(),
         }
     }
 

@@ -1,12 +1,12 @@
 //! Pieces of a torrent on their way from blocks of several peers to verified bytes on the disk.
 //!
-//! Blocks are written as they come, so that no piece is kept in memory. They are hashed in their order:
-//! those that come early are read back when their turn comes. A piece that turns out wrong is fetched
-//! again, and once it is right, whoever sent other bytes than those is known.
+//! Blocks are written as they come, so that no piece is kept in memory. A piece that is full is read
+//! back and hashed at once, by whoever has the time. One that turns out wrong is fetched again, and
+//! once it is right, whoever sent other bytes than those is known.
 
 use super::PeerKey;
+use potluck_bittorrent::Layout;
 use potluck_bittorrent::wire::{BLOCK_BYTES, Block};
-use potluck_bittorrent::{Layout, Metainfo, PieceDigester};
 use potluck_content::Hash;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,20 +24,31 @@ pub(super) trait Place: Send + Sync {
     fn write(&self, piece: u32, begin: u64, data: &[u8]) -> Result<(), Self::Error>;
     /// Reads bytes of a piece.
     fn read(&self, piece: u32, begin: u64, out: &mut [u8]) -> Result<(), Self::Error>;
-    /// A piece was verified.
-    fn complete(&self, piece: u32) -> Result<(), Self::Error>;
+    /// Hashes a piece, and completes it if it is right. Whether it is.
+    fn verify(&self, piece: u32) -> Result<bool, Self::Error>;
 }
 
 /// What came of a block.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     /// It was here already, or is no block of the piece as it is cut here.
     Needless,
+    /// As are all of its piece, which is being checked for another peer.
+    Checking,
     /// It is kept; more of its piece is to come.
     Kept,
-    /// Its piece is whole and right. Who sent wrong blocks for it before is known now.
-    Whole { liars: Vec<PeerKey> },
-    /// Its piece was whole and wrong, and is to be fetched again. The one who sent all of it.
+    /// It is kept, and its piece is to be checked: nothing else of it comes until that is done.
+    Full(Full),
+}
+
+/// A piece all blocks of which are here, and that is to be given to [`Assemblies::check`].
+pub(super) struct Full(Arc<Mutex<Assembly>>);
+
+/// What came of a piece.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is right. Who sent wrong blocks for it before is known now.
+    Right { liars: Vec<PeerKey> },
+    /// It is wrong, and is to be fetched again. The one who sent all of it.
     Wrong { liar: Option<PeerKey> },
 }
 
@@ -59,10 +70,7 @@ struct Assembly {
     /// Who sent each block; padding came from nobody.
     blocks: Vec<Option<Sent>>,
     left: usize,
-    /// Blocks that are hashed.
-    hashed: usize,
-    digester: PieceDigester,
-    /// Verified, by whoever had the lock before.
+    /// Verified.
     ended: bool,
 }
 
@@ -74,7 +82,6 @@ enum Sent {
 
 /// What a piece is, for the one who assembles it.
 pub(super) struct Shape<'a> {
-    pub(super) metainfo: &'a Metainfo,
     pub(super) layout: &'a Layout,
     pub(super) piece: u32,
 }
@@ -119,34 +126,6 @@ impl Shape<'_> {
         let (begin, bytes) = self.block(index);
         self.parts(begin, bytes as u64).all(|(_, padding)| padding)
     }
-
-    /// Which hashes decide: those of version 2 when they are known.
-    pub(super) fn digester(&self) -> PieceDigester {
-        let v2 = self.metainfo.has_v2_piece(self.layout, self.piece);
-        PieceDigester::new(!v2, v2)
-    }
-
-    fn push(&self, digester: &mut PieceDigester, begin: u64, data: &[u8]) {
-        let mut rest = data;
-        for (bytes, padding) in self.parts(begin, data.len() as u64) {
-            let bytes = usize::try_from(bytes).unwrap_or(rest.len());
-            let (part, after) = rest.split_at(bytes.min(rest.len()));
-            if padding {
-                digester.push_padding(part.len() as u64);
-            } else {
-                digester.push(part);
-            }
-            rest = after;
-        }
-    }
-
-    /// Whether what was hashed is the piece.
-    pub(super) fn is_right(&self, digester: &mut PieceDigester) -> bool {
-        let owner = self.layout.owner(self.piece.into());
-        let file_bytes = owner.map_or(0, |(_, size, _)| size);
-        let found = digester.finish(file_bytes, self.layout.piece_bytes());
-        self.metainfo.is_piece(self.layout, self.piece, &found)
-    }
 }
 
 impl Assembly {
@@ -162,34 +141,8 @@ impl Assembly {
         Self {
             left: blocks.iter().filter(|block| block.is_none()).count(),
             blocks,
-            hashed: 0,
-            digester: shape.digester(),
             ended: false,
         }
-    }
-
-    /// Hashes what is next, from memory or read back.
-    fn hash<P: Place>(
-        &mut self,
-        shape: &Shape<'_>,
-        place: &P,
-        (at, data): (usize, &[u8]),
-    ) -> Result<(), P::Error> {
-        let mut buffer = Vec::new();
-        while let Some(Some(sent)) = self.blocks.get(self.hashed) {
-            let (begin, bytes) = shape.block(self.hashed);
-            match sent {
-                Sent::Padding => self.digester.push_padding(bytes as u64),
-                Sent::By(_) if self.hashed == at => shape.push(&mut self.digester, begin, data),
-                Sent::By(_) => {
-                    buffer.resize(bytes, 0);
-                    place.read(shape.piece, begin, &mut buffer)?;
-                    shape.push(&mut self.digester, begin, &buffer);
-                }
-            }
-            self.hashed += 1;
-        }
-        Ok(())
     }
 
     fn senders(&self) -> BTreeSet<PeerKey> {
@@ -234,31 +187,51 @@ impl Assemblies {
             self.close(shape.piece, &open);
             return Ok(Taken::Needless);
         }
+        if assembly.left == 0 {
+            return Ok(Taken::Checking);
+        }
         if !is_cut_so || !is_open {
             return Ok(Taken::Needless);
         }
         place.write(shape.piece, begin.into(), data)?;
         assembly.blocks[index] = Some(Sent::By(from));
         assembly.left -= 1;
-        assembly.hash(shape, place, (index, data))?;
-        if assembly.left > 0 {
-            return Ok(Taken::Kept);
-        }
-        if shape.is_right(&mut assembly.digester) {
-            place.complete(shape.piece)?;
+        let is_full = assembly.left == 0;
+        drop(assembly);
+        Ok(if is_full {
+            Taken::Full(Full(open))
+        } else {
+            Taken::Kept
+        })
+    }
+
+    /// Checks a piece that is full. Whoever asks for what is missing meanwhile isn't held up.
+    pub(super) fn check<P: Place>(
+        &self,
+        shape: &Shape<'_>,
+        place: &P,
+        Full(open): &Full,
+    ) -> Result<Verdict, P::Error> {
+        let verified = place.verify(shape.piece);
+        let mut assembly = lock(open);
+        if let Ok(true) = verified {
             assembly.ended = true;
-            let liars = self.liars(shape, place)?;
             drop(assembly);
-            self.close(shape.piece, &open);
-            return Ok(Taken::Whole { liars });
+            self.close(shape.piece, open);
+            let liars = self.liars(shape, place)?;
+            return Ok(Verdict::Right { liars });
         }
         let senders = assembly.senders();
         let liar = senders.first().copied().filter(|_| senders.len() == 1);
-        if liar.is_none() {
-            self.suspect(shape, place, &assembly)?;
-        }
+        // Nobody writes to the piece before its blocks are remembered.
+        let suspected = match liar {
+            None => self.suspect(shape, place, &assembly),
+            Some(_) => Ok(()),
+        };
         *assembly = Assembly::new(shape);
-        Ok(Taken::Wrong { liar })
+        verified?;
+        suspected?;
+        Ok(Verdict::Wrong { liar })
     }
 
     fn open(&self, shape: &Shape<'_>) -> Arc<Mutex<Assembly>> {

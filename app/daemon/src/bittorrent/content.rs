@@ -2,9 +2,9 @@
 //! connections.
 
 use super::PeerKey;
-use super::assembly::{Assemblies, Place, Shape, Taken};
+use super::assembly::{Assemblies, Full, Place, Shape, Taken, Verdict};
 use potluck_bittorrent::wire::{Block, Geometry};
-use potluck_bittorrent::{Layout, Metainfo};
+use potluck_bittorrent::{Layout, Metainfo, PieceDigester};
 use potluck_content::PieceSet;
 use potluck_store::{ReadError, TorrentDownload, TorrentReader, WriteError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -63,8 +63,8 @@ impl Place for TorrentDownload {
         Ok(Self::read(self, piece, begin, out)?)
     }
 
-    fn complete(&self, piece: u32) -> Result<(), FilesError> {
-        Ok(Self::complete(self, piece)?)
+    fn verify(&self, piece: u32) -> Result<bool, FilesError> {
+        Ok(Self::verify(self, piece)?)
     }
 }
 
@@ -145,8 +145,9 @@ impl Content {
         mut read: impl FnMut(usize, u64, &mut [u8]) -> Result<(), String>,
     ) -> Result<bool, String> {
         const STEP: u64 = 256 * 1024;
-        let shape = self.shape(piece);
-        let mut digester = shape.digester();
+        // Those of version 2 decide when they are known.
+        let v2 = self.metainfo.has_v2_piece(&self.layout, piece);
+        let mut digester = PieceDigester::new(!v2, v2);
         let mut buffer = Vec::new();
         for span in self.layout.spans(piece.into()) {
             let Some(file) = span.file else {
@@ -162,7 +163,10 @@ impl Content {
                 done += step;
             }
         }
-        Ok(shape.is_right(&mut digester))
+        let owner = self.layout.owner(piece.into());
+        let file_bytes = owner.map_or(0, |(_, size, _)| size);
+        let found = digester.finish(file_bytes, self.layout.piece_bytes());
+        Ok(self.metainfo.is_piece(&self.layout, piece, &found))
     }
 
     /// Bytes of a piece.
@@ -172,7 +176,6 @@ impl Content {
 
     fn shape(&self, piece: u32) -> Shape<'_> {
         Shape {
-            metainfo: &self.metainfo,
             layout: &self.layout,
             piece,
         }
@@ -198,13 +201,22 @@ impl Content {
         let piece = block.piece;
         let given = (block.begin, data);
         let here = || self.has(piece);
-        let taken = self
-            .assemblies
-            .take(&self.shape(piece), &*download, given, from, here)?;
-        if matches!(taken, Taken::Whole { .. }) && self.lock_have().insert(piece) {
+        let shape = self.shape(piece);
+        self.assemblies.take(&shape, &*download, given, from, here)
+    }
+
+    /// Checks a piece that is full: reads all of it and hashes it. None when the torrent is here by
+    /// now, and the piece with it.
+    pub(super) fn check(&self, piece: u32, full: &Full) -> Result<Option<Verdict>, FilesError> {
+        let Files::Coming(download) = self.files() else {
+            return Ok(None);
+        };
+        let shape = self.shape(piece);
+        let verdict = self.assemblies.check(&shape, &*download, full)?;
+        if matches!(verdict, Verdict::Right { .. }) && self.lock_have().insert(piece) {
             let _ = self.arrivals.send(piece);
         }
-        Ok(taken)
+        Ok(Some(verdict))
     }
 
     /// Reads a block of a piece that is here. Does file work.

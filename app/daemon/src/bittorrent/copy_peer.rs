@@ -4,8 +4,8 @@
 mod prove;
 
 use super::PeerKey;
-use super::assembly::Taken;
-use super::content::Content;
+use super::assembly::{Taken, Verdict};
+use super::content::{Content, FilesError};
 use super::copies::{self, Copies, Kind, Twin};
 use super::news::{Command, Gone, News, PeerNews};
 use crate::context::Context;
@@ -303,8 +303,7 @@ impl CopyPeer {
             buffer.resize(bytes as usize, 0);
             let taken = self.ctx.disk.work(&self.ctx.clock, buffer.len(), || {
                 self.read_block(block, &mut buffer)?;
-                let taken = self.content.take(block, &buffer, self.key);
-                Ok::<_, String>(taken)
+                Ok::<_, String>(self.keep(block, &buffer))
             });
             match taken {
                 Err(reason) => return Copied::Failed(reason),
@@ -312,16 +311,24 @@ impl CopyPeer {
                     news.push(News::Unwritable(error.to_string(), error.is_no_space()));
                     break;
                 }
-                Ok(Ok(Taken::Wrong { .. })) => return Copied::Wrong,
-                Ok(Ok(Taken::Whole { liars })) => news.push(News::Piece {
+                Ok(Ok(Some(Verdict::Wrong { .. }))) => return Copied::Wrong,
+                Ok(Ok(Some(Verdict::Right { liars }))) => news.push(News::Piece {
                     order,
                     piece,
                     liars,
                 }),
-                Ok(Ok(Taken::Kept | Taken::Needless)) => {}
+                Ok(Ok(None)) => {}
             }
         }
         Copied::Done(news)
+    }
+
+    /// Keeps a block, and checks its piece when that is full.
+    fn keep(&self, block: Block, data: &[u8]) -> Result<Option<Verdict>, FilesError> {
+        match self.content.take(block, data, self.key)? {
+            Taken::Full(full) => self.content.check(block.piece, &full),
+            Taken::Kept | Taken::Needless | Taken::Checking => Ok(None),
+        }
     }
 
     fn read_block(&self, block: Block, out: &mut [u8]) -> Result<(), String> {

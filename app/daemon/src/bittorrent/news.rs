@@ -68,7 +68,7 @@ pub(super) enum News {
     Done { order: u32 },
     /// It refuses what it is asked for.
     Refused { order: u32 },
-    /// Bytes of blocks were sent to it.
+    /// Bytes of a block were sent to it.
     Sent { bytes: u64 },
     /// Bytes could not be kept: the download can't go on.
     Unwritable(String, bool),
@@ -97,6 +97,8 @@ pub(super) enum Command {
     Cancel { order: u32 },
     /// Whether we want anything of the peer's.
     Interested(bool),
+    /// A piece was checked for some connection, and is wrong.
+    Wrong(u32),
     /// Whether the peer may ask.
     Choke(bool),
     /// The torrent is known now.

@@ -1,5 +1,6 @@
 //! One connection: moves bytes between the socket, the machine that knows the protocol, and the files.
 
+mod checking;
 mod input;
 mod lent;
 mod output;
@@ -10,6 +11,7 @@ use super::content::Content;
 use super::hello::Hello;
 use super::news::{Command, Gone, News, PeerNews};
 use crate::context::Context;
+use checking::Checking;
 use input::Input;
 use output::Output;
 use potluck_bittorrent::wire::extended::ExtendedHandshake;
@@ -23,6 +25,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// Commands that may wait for a connection.
 pub(super) const COMMANDS: usize = 1024;
+/// Pieces that were checked and of which the connection doesn't know yet.
+const CHECKED: usize = 16;
 /// How often it is looked whether anything has to be said.
 const TICK: Duration = Duration::from_secs(10);
 /// A connection is kept alive with a message after this silence of ours (BEP 3: two minutes).
@@ -81,7 +85,9 @@ where
         mut commands,
     } = setup;
     let mut arrivals = content.as_ref().map(|content| content.arrivals.subscribe());
-    let mut state = State::new(Arc::clone(&ctx), key, hello, content);
+    let (told, mut checked) = mpsc::channel(CHECKED);
+    let checking = Checking::new(news.clone(), told);
+    let mut state = State::new(Arc::clone(&ctx), key, hello, content, checking);
     state.greet(&greeting);
     let mut input = Input::new(state.geometry());
     let mut output = Output::default();
@@ -92,8 +98,7 @@ where
         state.ask();
         output.fill(&ctx, &mut state);
         pass_on(&mut state, key, &news).await;
-        let told = state.take_known();
-        if let Some(content) = told {
+        if let Some(content) = state.take_known() {
             arrivals = Some(content.arrivals.subscribe());
             input.know(content.geometry);
             state.know(content)?;
@@ -123,6 +128,7 @@ where
                 Err(RecvError::Lagged(_)) => state.catch_up(),
                 Err(RecvError::Closed) => return Ok(()),
             },
+            Some(order) = checked.recv() => state.checked(order),
             _ = ticks.tick() => {
                 if heard.elapsed() > SILENCE {
                     return Err(Gone::Lost("silent for four minutes".to_owned()));

@@ -2,6 +2,7 @@
 
 use super::PeerKey;
 use super::assembly::Taken;
+use super::check::Check;
 use super::content::Content;
 use super::news::{Command, Gone, News, PeerNews};
 use crate::context::Context;
@@ -208,13 +209,17 @@ impl WebPeer {
             .disk
             .work(&ctx.clock, data.len(), || content.take(block, &data, *key));
         let news = match taken {
-            Ok(Taken::Kept | Taken::Needless) => None,
-            Ok(Taken::Whole { liars }) => Some(News::Piece {
-                order,
-                piece,
-                liars,
-            }),
-            Ok(Taken::Wrong { liar }) => Some(News::Wrong { order, piece, liar }),
+            Ok(Taken::Kept | Taken::Needless | Taken::Checking) => None,
+            Ok(Taken::Full(full)) => {
+                let check = Check {
+                    content: Arc::clone(content),
+                    piece,
+                    full,
+                    peer: *key,
+                    order,
+                };
+                check.run_here(&self.setup.news)
+            }
             Err(error) => Some(News::Unwritable(error.to_string(), error.is_no_space())),
         };
         self.data = data;

@@ -11,6 +11,9 @@ pub(super) type Sha = [u8; 32];
 #[expect(clippy::cast_possible_truncation, reason = "16 KiB fit any usize")]
 const GROUP_LEN: usize = GROUP_BYTES as usize;
 
+/// Blocks that are hashed at once: those of the widest registers in use, 512 bits.
+const LANES: usize = 16;
+
 /// What stands for a block past the end of a file.
 const NO_BLOCK: Sha = [0; 32];
 
@@ -85,6 +88,9 @@ impl PieceTree {
 
     /// Takes the bytes that come next.
     pub fn push(&mut self, mut data: &[u8]) {
+        if self.filled == 0 {
+            data = self.push_blocks(data);
+        }
         while !data.is_empty() {
             let room = GROUP_LEN - self.filled;
             let (part, rest) = data.split_at(room.min(data.len()));
@@ -95,6 +101,22 @@ impl PieceTree {
             }
             data = rest;
         }
+    }
+
+    /// Takes whole blocks from the front, side by side: on processors without instructions for SHA-256
+    /// that is several times faster than one after the other. Gives the rest.
+    fn push_blocks<'a>(&mut self, data: &'a [u8]) -> &'a [u8] {
+        let (blocks, rest) = data.as_chunks::<GROUP_LEN>();
+        for some in blocks.chunks(LANES) {
+            let mut messages: [&[u8]; LANES] = [&[]; LANES];
+            for (message, block) in messages.iter_mut().zip(some) {
+                *message = block;
+            }
+            let at = self.blocks.len();
+            self.blocks.resize(at + some.len(), NO_BLOCK);
+            tape_sha256::hash_many(&messages[..some.len()], &mut self.blocks[at..]);
+        }
+        rest
     }
 
     fn close(&mut self) {
@@ -120,5 +142,43 @@ impl PieceTree {
         };
         self.blocks.clear();
         Some(root)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tree as BEP 52 has it, one block after the other.
+    fn slow(data: &[u8], piece_leaves: usize) -> Sha {
+        let blocks = data.chunks(GROUP_LEN);
+        let mut nodes: Vec<Sha> = blocks.map(|block| Sha256::digest(block).into()).collect();
+        nodes.resize(piece_leaves, NO_BLOCK);
+        while nodes.len() > 1 {
+            let pairs = nodes.chunks(2);
+            nodes = pairs.map(|pair| parent(&pair[0], &pair[1])).collect();
+        }
+        nodes[0]
+    }
+
+    #[test]
+    fn blocks_side_by_side_are_hashed_as_one_by_one() {
+        let bytes = 3 * LANES * GROUP_LEN + 77;
+        let bytes_of = |at: usize| u8::try_from(at * at % 251).unwrap();
+        let data: Vec<u8> = (0..bytes).map(bytes_of).collect();
+        // Every number of whole blocks up to more than are hashed at once, cut evenly or not.
+        for blocks in 0..=2 * LANES + 3 {
+            for (more, cut) in [(0, GROUP_LEN), (0, usize::MAX), (77, 100_000), (5, 16_385)] {
+                let data = &data[..blocks * GROUP_LEN + more];
+                let mut tree = PieceTree::new();
+                for part in data.chunks(cut) {
+                    tree.push(part);
+                }
+                let leaves = 64;
+                let found = tree.finish(u64::MAX, leaves * GROUP_BYTES);
+                let expected = (!data.is_empty()).then(|| slow(data, 64));
+                assert_eq!(found, expected, "{blocks} {more} {cut}");
+            }
+        }
     }
 }

@@ -1,9 +1,10 @@
 use super::*;
-use potluck_bittorrent::{Builder, NewFile, Version};
+use potluck_bittorrent::{Builder, Metainfo, NewFile, PieceDigester, Version};
 use std::cell::Cell;
 
 /// Pieces in memory.
 struct Memory {
+    metainfo: Metainfo,
     piece_bytes: u64,
     bytes: Mutex<Vec<u8>>,
     complete: Mutex<BTreeSet<u32>>,
@@ -24,10 +25,37 @@ impl Place for Memory {
         Ok(())
     }
 
-    fn complete(&self, piece: u32) -> Result<(), Self::Error> {
-        lock(&self.complete).insert(piece);
-        Ok(())
+    fn verify(&self, piece: u32) -> Result<bool, Self::Error> {
+        let layout = self.metainfo.info().layout();
+        let v2 = self.metainfo.has_v2_piece(&layout, piece);
+        let mut digester = PieceDigester::new(!v2, v2);
+        let mut begin = 0;
+        for span in layout.spans(piece.into()) {
+            let mut data = vec![0; usize::try_from(span.bytes).unwrap()];
+            self.read(piece, begin, &mut data)?;
+            begin += span.bytes;
+            match span.file {
+                Some(_) => digester.push(&data),
+                None => digester.push_padding(span.bytes),
+            }
+        }
+        let size = layout.owner(piece.into()).map_or(0, |(_, size, _)| size);
+        let digest = digester.finish(size, layout.piece_bytes());
+        let right = self.metainfo.is_piece(&layout, piece, &digest);
+        if right {
+            lock(&self.complete).insert(piece);
+        }
+        Ok(right)
     }
+}
+
+/// What came of a block, and of its piece if that was full.
+#[derive(Debug, PartialEq, Eq)]
+enum Came {
+    Needless,
+    Checking,
+    Kept,
+    Full(Verdict),
 }
 
 struct Torrent {
@@ -86,7 +114,6 @@ fn torrent(version: Version) -> Torrent {
 impl Torrent {
     fn shape(&self, piece: u32) -> Shape<'_> {
         Shape {
-            metainfo: &self.metainfo,
             layout: &self.layout,
             piece,
         }
@@ -94,6 +121,7 @@ impl Torrent {
 
     fn memory(&self) -> Memory {
         Memory {
+            metainfo: self.metainfo.clone(),
             piece_bytes: PIECE,
             bytes: Mutex::new(vec![0xee; self.bytes.len()]),
             complete: Mutex::default(),
@@ -118,7 +146,7 @@ fn give(
     memory: &Memory,
     (piece, index, from): (u32, usize, u64),
     wrong: bool,
-) -> Taken {
+) -> Came {
     let (begin, mut data) = torrent.block(piece, index);
     if wrong {
         data[0] ^= 1;
@@ -132,7 +160,15 @@ fn give(
         PeerKey(from),
         complete,
     );
-    taken
+    match taken {
+        Taken::Needless => Came::Needless,
+        Taken::Checking => Came::Checking,
+        Taken::Kept => Came::Kept,
+        Taken::Full(full) => {
+            let Ok(verdict) = to.check(&torrent.shape(piece), memory, &full);
+            Came::Full(verdict)
+        }
+    }
 }
 
 #[test]
@@ -160,13 +196,13 @@ fn blocks_in_any_order_of_any_version_make_the_pieces() {
                 let whole = done + 1 == order.len();
                 let liars = Vec::new();
                 let expected = if whole {
-                    Taken::Whole { liars }
+                    Came::Full(Verdict::Right { liars })
                 } else {
-                    Taken::Kept
+                    Came::Kept
                 };
                 assert_eq!(taken, expected, "{version:?} {piece} {index}");
                 let again = give(&torrent, &all, &memory, (piece, *index, 2), true);
-                assert_eq!(again, Taken::Needless, "{version:?} {piece} {index}");
+                assert_eq!(again, Came::Needless, "{version:?} {piece} {index}");
             }
         }
         assert_eq!(lock(&memory.complete).len(), pieces as usize);
@@ -193,7 +229,7 @@ fn who_sent_all_of_a_wrong_piece_is_known_at_once() {
     }
     let taken = give(&torrent, &all, &memory, (0, 3, 5), false);
     let liar = Some(PeerKey(5));
-    assert_eq!(taken, Taken::Wrong { liar });
+    assert_eq!(taken, Came::Full(Verdict::Wrong { liar }));
     assert!(lock(&memory.complete).is_empty());
     assert!(all.is_missing(Block {
         piece: 0,
@@ -210,14 +246,14 @@ fn one_of_several_who_lied_is_known_once_the_piece_is_right() {
         let from = 1 + index as u64 % 2;
         let taken = give(&torrent, &all, &memory, (0, index, from), index == 1);
         if index == 3 {
-            assert_eq!(taken, Taken::Wrong { liar: None });
+            assert_eq!(taken, Came::Full(Verdict::Wrong { liar: None }));
         }
     }
     for index in 0..4 {
         let taken = give(&torrent, &all, &memory, (0, index, 3), false);
         if index == 3 {
             let liars = vec![PeerKey(2)];
-            assert_eq!(taken, Taken::Whole { liars });
+            assert_eq!(taken, Came::Full(Verdict::Right { liars }));
         }
     }
 }
@@ -231,7 +267,34 @@ fn blocks_that_are_cut_otherwise_are_not_taken() {
         let data = vec![0; bytes];
         let block = (begin, data.as_slice());
         let Ok(taken) = all.take(&shape, &memory, block, PeerKey(1), || false);
-        assert_eq!(taken, Taken::Needless, "{begin} {bytes}");
+        assert!(matches!(taken, Taken::Needless), "{begin} {bytes}");
     }
     assert!(lock(&memory.bytes).iter().all(|byte| *byte == 0xee));
+}
+
+#[test]
+fn a_piece_that_is_full_takes_nothing_until_it_is_checked() {
+    let torrent = torrent(Version::V1 { aligned: false });
+    let (memory, all) = (torrent.memory(), Assemblies::default());
+    let shape = torrent.shape(0);
+    let mut full = None;
+    for index in 0..4 {
+        let (begin, data) = torrent.block(0, index);
+        let block = (begin, data.as_slice());
+        let Ok(taken) = all.take(&shape, &memory, block, PeerKey(1), || false);
+        if let Taken::Full(last) = taken {
+            full = Some(last);
+        }
+    }
+    let again = give(&torrent, &all, &memory, (0, 2, 2), true);
+    assert_eq!(again, Came::Checking);
+    let block = |begin| Block {
+        piece: 0,
+        begin,
+        length: 16_384,
+    };
+    assert!((0..4).all(|index| !all.is_missing(block(index * 16_384))));
+    let Ok(verdict) = all.check(&shape, &memory, &full.unwrap());
+    let liars = Vec::new();
+    assert_eq!(verdict, Verdict::Right { liars });
 }

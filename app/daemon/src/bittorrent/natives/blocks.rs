@@ -1,7 +1,7 @@
 //! Groups of a file, as a Potluck peer sends them, taken as blocks of a torrent.
 
 use super::super::PeerKey;
-use super::super::assembly::Taken;
+use super::super::assembly::{Taken, Verdict};
 use super::super::content::{Content, FilesError};
 use super::super::news::News;
 use crate::source::{Sink, SinkError};
@@ -138,16 +138,14 @@ impl BlockSink {
         let taken = self.content.take(block, data, self.key);
         let (came, failed) = match taken {
             Ok(Taken::Kept) => return Ok(()),
-            Ok(Taken::Needless) => (Came::Needless { bytes: length }, None),
-            Ok(Taken::Whole { liars }) => (Came::Whole { liars }, None),
-            Ok(Taken::Wrong { liar }) => (Came::Wrong { liar }, None),
-            Err(error) => {
-                let came = Came::Unwritable {
-                    message: error.to_string(),
-                    no_space: error.is_no_space(),
-                };
-                (came, Some(refused(&error)))
-            }
+            Ok(Taken::Needless | Taken::Checking) => (Came::Needless { bytes: length }, None),
+            Ok(Taken::Full(full)) => match self.content.check(piece, &full) {
+                Ok(Some(Verdict::Right { liars })) => (Came::Whole { liars }, None),
+                Ok(Some(Verdict::Wrong { liar })) => (Came::Wrong { liar }, None),
+                Ok(None) => (Came::Needless { bytes: length }, None),
+                Err(error) => unwritable(&error),
+            },
+            Err(error) => unwritable(&error),
         };
         let mut all = self.came.lock().unwrap_or_else(PoisonError::into_inner);
         all.push((piece, came));
@@ -155,13 +153,19 @@ impl BlockSink {
     }
 }
 
-fn refused(error: &FilesError) -> SinkError {
-    match error.is_no_space() {
+/// A block can't be kept: what the swarm and what the engine are told.
+fn unwritable(error: &FilesError) -> (Came, Option<SinkError>) {
+    let came = Came::Unwritable {
+        message: error.to_string(),
+        no_space: error.is_no_space(),
+    };
+    let refused = match error.is_no_space() {
         true => SinkError::NoSpace {
             place: "the torrent's folder".to_owned(),
         },
         false => SinkError::Io(error.to_string()),
-    }
+    };
+    (came, Some(refused))
 }
 
 impl Sink for BlockSink {

@@ -2,12 +2,14 @@
 
 use super::super::PeerKey;
 use super::super::assembly::Taken;
+use super::super::check::Check;
 use super::super::content::{Content, FilesError};
 use super::super::hello::Hello;
 use super::super::loan::Loan;
 use super::super::news::{Command, Gone, News};
+use super::checking::Checking;
 use super::input::violation;
-use super::lent::Lent;
+use super::lent::{Lent, Whole};
 use crate::context::Context;
 use potluck_bittorrent::merkle::HashAnswers;
 use potluck_bittorrent::session::{Event, Session};
@@ -43,6 +45,7 @@ pub(super) struct State {
     metadata_sent: u32,
     hashes_sent: u32,
     answers: HashAnswers,
+    checking: Checking,
     started: Instant,
 }
 
@@ -58,6 +61,7 @@ impl State {
         key: PeerKey,
         hello: Hello,
         content: Option<Arc<Content>>,
+        checking: Checking,
     ) -> Self {
         let geometry = content.as_ref().map(|content| content.geometry);
         Self {
@@ -75,6 +79,7 @@ impl State {
             metadata_sent: 0,
             hashes_sent: 0,
             answers: HashAnswers::new(),
+            checking,
             started: Instant::now(),
         }
     }
@@ -140,6 +145,14 @@ impl State {
         if self.told.insert(piece) {
             self.session.have(piece);
         }
+        self.settled(piece);
+    }
+
+    /// It is known whether a piece is right that may have been checked for another connection.
+    fn settled(&mut self, piece: u32) {
+        for order in self.checking.settled(piece) {
+            self.end_if_done(order);
+        }
     }
 
     /// More pieces came to be here than could be told one by one.
@@ -163,6 +176,7 @@ impl State {
             }
             Command::Cancel { order } => self.session.cancel(order),
             Command::Interested(are) => self.session.set_interested(are),
+            Command::Wrong(piece) => self.settled(piece),
             Command::Choke(choke) => self.session.set_choking(choke),
             Command::Know(content) => self.known = Some(content),
             Command::Pex(pex) => {
@@ -336,38 +350,91 @@ impl State {
         };
         let work = || content.take(block, data, self.key);
         let taken = self.ctx.disk.work(&self.ctx.clock, data.len(), work);
-        // Of an order that was given up, the planner knows nothing.
-        let of = order.unwrap_or(u32::MAX);
-        if let Some(what) = what_came(taken, of, &block) {
-            if matches!(what, News::Piece { .. } | News::Wrong { .. }) {
-                self.tell_received();
+        match taken {
+            Ok(Taken::Kept) => {}
+            Ok(needless @ (Taken::Needless | Taken::Checking)) => {
+                if let (Taken::Checking, Some(order)) = (needless, order) {
+                    self.checking.wait_for(block.piece, order);
+                }
+                let bytes = data.len() as u64;
+                self.news.push(News::Wasted { bytes });
             }
-            self.news.push(what);
+            Ok(Taken::Full(full)) => {
+                self.tell_received();
+                // Of an order that was given up, the planner knows nothing.
+                let order = order.unwrap_or(u32::MAX);
+                let check = Check {
+                    content,
+                    piece: block.piece,
+                    full,
+                    peer: self.key,
+                    order,
+                    told_as: order,
+                };
+                self.news.extend(self.checking.check(&self.ctx, check));
+            }
+            Err(error) => self.news.push(unwritable(&error)),
         }
-        if let Some(order) = order
-            && self.session.is_order_done(order)
-        {
-            self.tell_received();
+        if let Some(order) = order {
+            self.end_if_done(order);
+        }
+    }
+
+    /// A piece of an order was checked; the swarm knows.
+    pub(super) fn checked(&mut self, order: u32) {
+        self.checking.checked(order);
+        self.end_if_done(order);
+    }
+
+    /// Says that nothing more comes for an order. What became of its pieces is said before.
+    fn end_if_done(&mut self, order: u32) {
+        if self.checking.is_checking(order) || !self.session.is_order_done(order) {
+            return;
+        }
+        self.tell_received();
+        if Lent::is_lent(order) {
+            self.lent.done(order);
+        } else {
             self.news.push(News::Done { order });
         }
     }
 
     /// A block came that another torrent wanted.
     fn lent_block(&mut self, order: u32, block: &Block, data: &[u8]) {
-        if let Some(whole) = self.lent.take(order, block, data) {
-            let loan = &whole.loan;
-            let work = || loan.content.take(whole.block, &whole.data, loan.key);
-            let bytes = whole.data.len();
-            let taken = self.ctx.disk.work(&self.ctx.clock, bytes, work);
+        if let Some(Whole {
+            loan,
+            order: of,
+            block,
+            data,
+        }) = self.lent.take(order, block, data)
+        {
+            let work = || loan.content.take(block, &data, loan.key);
+            let taken = self.ctx.disk.work(&self.ctx.clock, data.len(), work);
             self.tell_received();
-            if let Some(what) = what_came(taken, whole.order, &whole.block) {
-                self.lent.tell(&whole.loan, what);
+            let what = match taken {
+                Ok(Taken::Kept) => None,
+                Ok(Taken::Needless | Taken::Checking) => {
+                    let bytes = block.length.into();
+                    Some(News::Wasted { bytes })
+                }
+                Ok(Taken::Full(full)) => {
+                    let check = Check {
+                        content: Arc::clone(&loan.content),
+                        piece: block.piece,
+                        full,
+                        peer: loan.key,
+                        order: of,
+                        told_as: order,
+                    };
+                    self.checking.check_for(&self.ctx, check, &loan.news)
+                }
+                Err(error) => Some(unwritable(&error)),
+            };
+            if let Some(what) = what {
+                self.lent.tell(&loan, what);
             }
         }
-        if self.session.is_order_done(order) {
-            self.tell_received();
-            self.lent.done(order);
-        }
+        self.end_if_done(order);
     }
 
     /// What is to be told to other torrents.
@@ -411,25 +478,9 @@ impl State {
     }
 }
 
-/// What to tell of a block that came for an order.
-fn what_came(taken: Result<Taken, FilesError>, order: u32, block: &Block) -> Option<News> {
-    let piece = block.piece;
-    match taken {
-        Ok(Taken::Kept) => None,
-        Ok(Taken::Needless) => Some(News::Wasted {
-            bytes: block.length.into(),
-        }),
-        Ok(Taken::Whole { liars }) => Some(News::Piece {
-            order,
-            piece,
-            liars,
-        }),
-        Ok(Taken::Wrong { liar }) => Some(News::Wrong { order, piece, liar }),
-        Err(error) => {
-            let no_space = error.is_no_space();
-            Some(News::Unwritable(error.to_string(), no_space))
-        }
-    }
+/// That a block can't be kept.
+fn unwritable(error: &FilesError) -> News {
+    News::Unwritable(error.to_string(), error.is_no_space())
 }
 
 fn len_u32(data: &[u8]) -> u32 {

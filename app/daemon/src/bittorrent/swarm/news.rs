@@ -2,7 +2,7 @@
 
 use super::super::PeerKey;
 use super::super::addresses::From;
-use super::super::news::{News, PeerNews};
+use super::super::news::{Command, News, PeerNews};
 use super::Swarm;
 use potluck_bittorrent::session::Claim;
 use potluck_bittorrent::wire::extended::{Pex, PexVerdict};
@@ -11,7 +11,12 @@ use potluck_transfer::{Failure, Input};
 impl Swarm {
     pub(super) fn heard(&mut self, news: PeerNews) {
         let PeerNews { peer: key, what } = news;
-        if !self.members.contains_key(&key) {
+        // A piece may be checked when its last sender is gone, and is here no less.
+        let is_of_files = matches!(
+            what,
+            News::Piece { .. } | News::Wrong { .. } | News::Unwritable(..)
+        );
+        if !is_of_files && !self.members.contains_key(&key) {
             return;
         }
         match what {
@@ -154,6 +159,9 @@ impl Swarm {
             .as_ref()
             .map_or(0, |content| content.piece_bytes(piece));
         self.totals.wasted += bytes;
+        for member in self.members.values_mut() {
+            member.tell(Command::Wrong(piece));
+        }
         match liar {
             Some(liar) => self.ban(liar, &format!("sent wrong bytes (piece {piece})")),
             None => self.failed(key, order, Failure::Cancelled),
