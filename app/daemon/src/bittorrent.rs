@@ -30,7 +30,7 @@ pub(crate) use seed::{resume, seed};
 pub(crate) use share::share;
 pub(crate) use source::is_torrent;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, SuperSeeding};
 use crate::context::Context;
 use crate::errors;
 use fetching::Fetching;
@@ -94,6 +94,7 @@ pub(crate) struct Settings {
     pub(crate) dht_nodes: Vec<String>,
     /// Peers on the local network are looked for, and told of this node's torrents.
     pub(crate) lsd: bool,
+    pub(crate) super_seeding: SuperSeeding,
     /// The node lives only as long as a command.
     pub(crate) in_command: bool,
 }
@@ -114,6 +115,7 @@ impl Settings {
             dht: config.bittorrent.dht,
             dht_nodes: config.bittorrent.dht_nodes.clone(),
             lsd: config.bittorrent.lsd && config.net.lan && !no_lan,
+            super_seeding: config.bittorrent.super_seeding,
             in_command,
         }
     }

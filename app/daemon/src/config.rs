@@ -149,6 +149,8 @@ pub struct Bittorrent {
     pub dht_nodes: Vec<String>,
     /// Find peers on the local network, and tell them of this node's torrents.
     pub lsd: bool,
+    /// Showing pieces one by one (BEP 16).
+    pub super_seeding: SuperSeeding,
 }
 
 impl Default for Bittorrent {
@@ -160,8 +162,21 @@ impl Default for Bittorrent {
             dht: true,
             dht_nodes: Vec::new(),
             lsd: true,
+            super_seeding: SuperSeeding::Auto,
         }
     }
+}
+
+/// When a seed of a torrent shows its pieces one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SuperSeeding {
+    /// While it knows of no other seed.
+    #[default]
+    Auto,
+    /// Until all pieces were spread.
+    On,
+    /// Never.
+    Off,
 }
 
 /// When connections to `BitTorrent` peers are encrypted.

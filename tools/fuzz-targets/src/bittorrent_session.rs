@@ -82,7 +82,7 @@ impl Side {
         let session = &mut self.session;
         match what % 12 {
             0 => session.ask(number % 8, piece, bytes_of(piece)),
-            1 => session.fill(&mut |block| block.begin != number),
+            1 => session.fill(&mut |_, block| block.begin != number),
             2 => session.cancel(number % 8),
             3 => session.piece_is_here(piece),
             4 => session.set_choking(number.is_multiple_of(2)),

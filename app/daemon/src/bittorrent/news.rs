@@ -69,7 +69,7 @@ pub(super) enum News {
     /// It refuses what it is asked for.
     Refused { order: u32 },
     /// Bytes of a block were sent to it.
-    Sent { bytes: u64 },
+    Sent { piece: u32, bytes: u64 },
     /// Bytes could not be kept: the download can't go on.
     Unwritable(String, bool),
     /// Bytes of ours could not be read: the piece is here no longer.
@@ -97,6 +97,10 @@ pub(super) enum Command {
     Cancel { order: u32 },
     /// Whether we want anything of the peer's.
     Interested(bool),
+    /// Say that a piece is here that was not shown before.
+    Show(u32),
+    /// Say so of all that were not shown.
+    ShowAll,
     /// A piece was checked for some connection, and is wrong.
     Wrong(u32),
     /// Whether the peer may ask.

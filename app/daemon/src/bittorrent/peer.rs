@@ -42,6 +42,8 @@ pub(super) struct Setup {
     /// What we tell of ourselves.
     pub(super) greeting: ExtendedHandshake,
     pub(super) content: Option<Arc<Content>>,
+    /// What is here is shown piece by piece, when the swarm says.
+    pub(super) shows: bool,
     pub(super) news: mpsc::Sender<PeerNews>,
     pub(super) commands: mpsc::Receiver<Command>,
 }
@@ -81,6 +83,7 @@ where
         hello,
         greeting,
         content,
+        shows,
         news,
         mut commands,
     } = setup;
@@ -88,7 +91,7 @@ where
     let (told, mut checked) = mpsc::channel(CHECKED);
     let checking = Checking::new(news.clone(), told);
     let mut state = State::new(Arc::clone(&ctx), key, hello, content, checking);
-    state.greet(&greeting);
+    state.greet(&greeting, shows);
     let mut input = Input::new(state.geometry());
     let mut output = Output::default();
     let mut ticks = interval(TICK);

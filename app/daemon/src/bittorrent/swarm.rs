@@ -9,6 +9,7 @@ mod news;
 mod plan;
 mod report;
 mod seek;
+mod show;
 
 use super::addresses::{Addresses, From};
 use super::content::{Content, Files};
@@ -23,7 +24,7 @@ use dial::Dialed;
 use learn::Learning;
 use members::Member;
 use plan::Plan;
-use potluck_bittorrent::choke::{ChokeConfig, Choker};
+use potluck_bittorrent::choke::{ChokeConfig, Choker, SuperSeed};
 use potluck_bittorrent::{InfoHashes, Metainfo};
 use potluck_content::PieceSet;
 use potluck_store::{TorrentDownload, TorrentReader};
@@ -116,6 +117,8 @@ pub(super) struct Swarm {
     learning: Learning,
     plan: Option<Plan>,
     seeking: Seeking,
+    /// What is shown to whom, while pieces are shown one by one.
+    showing: Option<SuperSeed<PeerKey>>,
     web_seeds: Vec<String>,
     /// Torrents for which peers of this one are asked.
     borrowers: Vec<Borrower>,
@@ -167,6 +170,7 @@ pub(super) fn start(ctx: &Arc<Context>, hashes: InfoHashes) -> SwarmHandle {
         learning: Learning::new(hashes),
         plan: None,
         seeking: Seeking::new(ctx, &hashes),
+        showing: None,
         web_seeds: Vec::new(),
         borrowers: Vec::new(),
         news,
@@ -264,6 +268,7 @@ impl Swarm {
 
     /// The bytes are under their final name, and are served from there.
     fn serve(&mut self, reader: &Arc<TorrentReader>) {
+        let was_fetched = self.plan.is_some();
         let files = Files::Here(Arc::clone(reader));
         match &self.content {
             Some(content) => content.move_to(files),
@@ -272,6 +277,9 @@ impl Swarm {
         // Only now: others that take bytes from here go on with the files under their final names.
         self.plan = None;
         self.members.retain(|_, member| member.guest.is_none());
+        if !was_fetched {
+            self.begin_to_show();
+        }
         self.choker.set_seeding(true);
         self.seeking.completed();
         self.interest();
@@ -325,6 +333,7 @@ impl Swarm {
                 member.tell(super::news::Command::Choke(change.choke));
             }
         }
+        self.show();
         self.dial();
     }
 
@@ -332,7 +341,11 @@ impl Swarm {
     fn wake(&self) -> Option<tokio::time::Instant> {
         let plan = self.plan.as_ref().and_then(Plan::timeout);
         let plan = plan.map(|at| self.ctx.clock.instant(at));
-        let others = [self.choker.poll_timeout(), self.learning.timeout()];
+        let others = [
+            self.choker.poll_timeout(),
+            self.learning.timeout(),
+            self.showing.as_ref().and_then(SuperSeed::poll_timeout),
+        ];
         let others = others.into_iter().flatten();
         let others = others.map(|at| tokio::time::Instant::from_std(self.started + at));
         others.chain(plan).min()
@@ -343,6 +356,7 @@ impl Swarm {
         self.tick_members();
         self.tick_loans();
         self.tick_seeking();
+        self.tick_showing();
         self.report();
     }
 }

@@ -217,6 +217,7 @@ impl WebPeer {
                     full,
                     peer: *key,
                     order,
+                    told_as: order,
                 };
                 check.run_here(&self.setup.news)
             }

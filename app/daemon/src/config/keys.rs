@@ -1,7 +1,7 @@
 //! The table of settings: names, help, and how each is read and shown.
 
 use super::value::{self, Wrong};
-use super::{Config, Dht, Encryption};
+use super::{Config, Dht, Encryption, SuperSeeding};
 use potluck_api::{ConfigEntry, Rate};
 use toml_edit::Value;
 
@@ -50,7 +50,7 @@ impl Key {
 }
 
 /// Every setting, in the order in which they are shown.
-pub(super) const KEYS: [Key; 20] = [
+pub(super) const KEYS: [Key; 21] = [
     key(
         "net.listen",
         "Addresses to listen on; without it port 4771, or a free one when that is taken",
@@ -249,6 +249,29 @@ pub(super) const KEYS: [Key; 20] = [
         "Find BitTorrent peers on the local network; everybody there can see what you fetch and serve",
         |config, value| value::boolean(value).map(|found| config.bittorrent.lsd = found),
         |config| config.bittorrent.lsd.to_string(),
+    ),
+    key(
+        "bittorrent.super_seeding",
+        "Show pieces one by one, so that others spread them: auto (while no other seed is known), on or off",
+        |config, value| {
+            config.bittorrent.super_seeding = value::choice(
+                value,
+                &[
+                    ("auto", SuperSeeding::Auto),
+                    ("on", SuperSeeding::On),
+                    ("off", SuperSeeding::Off),
+                ],
+            )?;
+            Ok(())
+        },
+        |config| {
+            let name = match config.bittorrent.super_seeding {
+                SuperSeeding::Auto => "auto",
+                SuperSeeding::On => "on",
+                SuperSeeding::Off => "off",
+            };
+            name.to_owned()
+        },
     ),
 ];
 

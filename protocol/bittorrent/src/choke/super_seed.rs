@@ -13,6 +13,9 @@ pub const STALL_TIME: Duration = Duration::from_secs(120);
 /// Pieces that are shown to a peer before one of them was spread: two, so that it has something to ask
 /// for while the other is on its way.
 const MAX_SHOWN: usize = 2;
+/// The same for a peer that is alone, once it has taken as many: nobody is there to spread to, and it
+/// is not to wait for each piece.
+const MAX_SHOWN_ALONE: usize = 64;
 
 /// Decides which piece each peer gets to see next, so that a seed that is alone sends each piece once
 /// and the others spread it.
@@ -42,13 +45,6 @@ struct Peer {
     /// Everything that it was ever shown, and may ask for.
     allowed: BTreeSet<u32>,
     stalls: u32,
-}
-
-impl Peer {
-    fn has_room(&self) -> bool {
-        let most = if self.stalls > 0 { 1 } else { MAX_SHOWN };
-        self.shown.len() < most
-    }
 }
 
 impl<P: Copy + Ord> SuperSeed<P> {
@@ -156,11 +152,25 @@ impl<P: Copy + Ord> SuperSeed<P> {
         }
     }
 
+    /// How many pieces a peer is shown before one of them was spread.
+    fn most_shown(&self, peer: &Peer) -> usize {
+        match peer.stalls {
+            0 if self.peers.len() == 1 => {
+                // Not at once: others may be about to come, for whom it would have to spread them all.
+                (MAX_SHOWN + self.spread() as usize).min(MAX_SHOWN_ALONE)
+            }
+            0 => MAX_SHOWN,
+            _ => 1,
+        }
+    }
+
     /// Which piece to say to which peer that it is here. None when all wait for others.
     pub fn poll(&mut self, now: Duration) -> Option<(P, u32)> {
         let mut free: Vec<(usize, u32, P)> = Vec::new();
-        for (id, peer) in self.peers.iter().filter(|(_, peer)| peer.has_room()) {
-            free.push((peer.shown.len(), peer.stalls, *id));
+        for (id, peer) in &self.peers {
+            if peer.shown.len() < self.most_shown(peer) {
+                free.push((peer.shown.len(), peer.stalls, *id));
+            }
         }
         free.sort_unstable();
         for (_, _, id) in free {

@@ -88,8 +88,12 @@ impl State {
         self.content.as_ref().map(|content| content.geometry)
     }
 
-    pub(super) fn greet(&mut self, greeting: &ExtendedHandshake) {
-        let have = self.content.as_ref().map(|content| content.have());
+    /// Says who we are and what is here; nothing, when that `shows` piece by piece.
+    pub(super) fn greet(&mut self, greeting: &ExtendedHandshake, shows: bool) {
+        let have = self.content.as_ref().map(|content| match shows {
+            true => PieceSet::new(content.geometry.pieces()),
+            false => content.have(),
+        });
         self.session.greet(greeting, have.as_ref());
         self.told = have.unwrap_or_else(|| PieceSet::new(0));
     }
@@ -176,6 +180,8 @@ impl State {
             }
             Command::Cancel { order } => self.session.cancel(order),
             Command::Interested(are) => self.session.set_interested(are),
+            Command::Show(piece) => self.here(piece),
+            Command::ShowAll => self.catch_up(),
             Command::Wrong(piece) => self.settled(piece),
             Command::Choke(choke) => self.session.set_choking(choke),
             Command::Know(content) => self.known = Some(content),
@@ -449,7 +455,9 @@ impl State {
     /// Reads a block and appends it, or refuses it.
     pub(super) fn upload(&mut self, block: Block, out: &mut Vec<u8>) {
         let content = self.content.as_ref();
-        let Some(content) = content.filter(|content| content.has(block.piece)) else {
+        let may_ask = self.told.contains(block.piece);
+        let content = content.filter(|content| may_ask && content.has(block.piece));
+        let Some(content) = content else {
             return self.session.refuse(block);
         };
         let head = piece_head(&block);
@@ -465,6 +473,7 @@ impl State {
             });
         match read {
             Ok(()) => self.news.push(News::Sent {
+                piece: block.piece,
                 bytes: block.length.into(),
             }),
             Err(error) => {

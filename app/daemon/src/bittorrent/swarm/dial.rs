@@ -108,6 +108,7 @@ impl Swarm {
         }
         let key = PeerKey(self.next_key);
         self.next_key += 1;
+        let shows = self.is_showing();
         let (commands, received) = mpsc::channel(peer::COMMANDS);
         let setup = Setup {
             ctx: Arc::clone(&self.ctx),
@@ -115,6 +116,7 @@ impl Swarm {
             hello: new.hello,
             greeting: self.greeting(&new),
             content: self.content.clone(),
+            shows,
             news: self.news.clone(),
             commands: received,
         };
@@ -136,6 +138,9 @@ impl Swarm {
         let now = self.now();
         self.choker.add_peer(now, key, false);
         self.learning.joined(key);
+        if shows {
+            self.show_to(key);
+        }
     }
 }
 

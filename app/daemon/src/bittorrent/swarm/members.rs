@@ -46,6 +46,8 @@ pub(super) struct Member {
     /// It has something that is wanted.
     pub(super) we_want: bool,
     pub(super) upload_only: bool,
+    /// Since when it wants nothing of the pieces that it is shown one by one, at most.
+    pub(super) shown_since: Option<Instant>,
     pub(super) source: Option<SourceId>,
     /// How often it let us ask and took that back without an answer.
     pub(super) vain: Vain,
@@ -142,6 +144,7 @@ impl Member {
             interested: false,
             we_want: false,
             upload_only: false,
+            shown_since: None,
             source: None,
             vain: Vain::default(),
             received: 0,
@@ -214,7 +217,7 @@ impl Swarm {
             max_requests: Some(MAX_QUEUED_UPLOADS),
             metadata_bytes: info_bytes.and_then(|bytes| u32::try_from(bytes).ok()),
             your_ip: Some(new.address.ip()),
-            upload_only: Some(self.is_seed()),
+            upload_only: Some(self.is_seed() && self.showing.is_none()),
             ..ExtendedHandshake::taking(taken)
         }
     }
@@ -255,6 +258,7 @@ impl Swarm {
         }
         self.leave_plan(member.source);
         self.learning.remove_peer(key);
+        self.shows_no_more(key, &member.claims);
         let now = self.now();
         self.choker.remove_peer(now, key);
         if member.is_outgoing {
@@ -279,6 +283,7 @@ impl Swarm {
             return;
         };
         let (address, listens) = (member.address, member.listens);
+        self.met_seed();
         self.gone(key, &Gone::Ended);
         self.addresses.forget(&address);
         if let Some(listens) = listens {

@@ -62,8 +62,9 @@ impl Swarm {
                 });
             }
             News::Refused { order } => self.failed(key, order, Failure::Busy),
-            News::Sent { bytes } => {
+            News::Sent { piece, bytes } => {
                 self.totals.sent += bytes;
+                self.showed(key, piece);
                 if let Some(member) = self.members.get_mut(&key) {
                     member.sent += bytes;
                 }
@@ -96,6 +97,7 @@ impl Swarm {
     fn claims(&mut self, key: PeerKey, claim: Claim) {
         let Some(content) = &self.content else { return };
         let pieces = content.geometry.pieces();
+        self.spread(key, &claim);
         let Some(member) = self.members.get_mut(&key) else {
             return;
         };
