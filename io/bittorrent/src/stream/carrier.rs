@@ -53,7 +53,9 @@ impl Carrier {
         }
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    /// The other side's address; one of IPv4 is written as such.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
