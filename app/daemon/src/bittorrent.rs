@@ -18,6 +18,7 @@ mod lsd;
 mod natives;
 mod news;
 mod peer;
+mod reach;
 mod seed;
 mod share;
 mod source;
@@ -42,6 +43,7 @@ use potluck_bittorrent_net::dht::DhtHandle;
 use potluck_bittorrent_net::lsd::Lsd;
 use potluck_bittorrent_net::stream::{Encryption, PeerStream};
 use potluck_bittorrent_net::tracker::{TrackerClient, TrackerError, TrackerTimes};
+use potluck_bittorrent_net::utp::UtpEndpoint;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -75,6 +77,7 @@ pub(crate) struct Torrents {
     /// The port where this node listens, once a torrent made it listen.
     listening: AsyncMutex<()>,
     port: Mutex<Option<u16>>,
+    utp: Mutex<Option<Arc<UtpEndpoint>>>,
     tasks: TaskTracker,
     dht: AsyncMutex<Option<DhtHandle>>,
     /// Those that are being fetched.
@@ -89,6 +92,8 @@ pub(crate) struct Torrents {
 pub(crate) struct Settings {
     pub(crate) enabled: bool,
     pub(crate) port: u16,
+    pub(crate) tcp: bool,
+    pub(crate) utp: bool,
     pub(crate) encryption: Encryption,
     pub(crate) dht: bool,
     pub(crate) dht_nodes: Vec<String>,
@@ -107,6 +112,8 @@ impl Settings {
         Self {
             enabled: config.bittorrent.enabled,
             port: if in_command { 0 } else { port },
+            tcp: config.bittorrent.tcp,
+            utp: config.bittorrent.utp,
             encryption: match config.bittorrent.encryption {
                 config::Encryption::Prefer => Encryption::Prefer,
                 config::Encryption::Require => Encryption::Require,
@@ -141,6 +148,7 @@ impl Torrents {
             swarms: Mutex::default(),
             listening: AsyncMutex::default(),
             port: Mutex::default(),
+            utp: Mutex::default(),
             tasks: TaskTracker::new(),
             dht: AsyncMutex::default(),
             fetching: Arc::default(),
@@ -180,6 +188,11 @@ impl Torrents {
         Ok(self.trackers.get_or_init(|| made).clone())
     }
 
+    /// What makes connections over uTP, once this node listens.
+    fn utp(&self) -> Option<Arc<UtpEndpoint>> {
+        lock(&self.utp).clone()
+    }
+
     /// The swarm of a torrent by one of its names.
     fn find(&self, name: &InfoHashV1) -> Option<SwarmHandle> {
         lock(&self.swarms).get(name).cloned()
@@ -211,6 +224,7 @@ impl Torrents {
         let ending = async {
             self.tasks.wait().await;
             self.end_lsd();
+            lock(&self.utp).take();
             self.end_dht().await;
         };
         let _ = tokio::time::timeout(ENDING, ending).await;

@@ -141,6 +141,10 @@ pub struct Bittorrent {
     pub enabled: bool,
     /// The port where peers reach this node, from the first torrent on; another when it is taken.
     pub port: u16,
+    /// Make and take connections over TCP.
+    pub tcp: bool,
+    /// Make and take connections over uTP, at the port of the same number.
+    pub utp: bool,
     /// Hiding from who looks at the traffic what protocol it is.
     pub encryption: Encryption,
     /// Find peers in the `BitTorrent` DHT.
@@ -158,6 +162,8 @@ impl Default for Bittorrent {
         Self {
             enabled: true,
             port: 4772,
+            tcp: true,
+            utp: true,
             encryption: Encryption::Prefer,
             dht: true,
             dht_nodes: Vec::new(),

@@ -14,6 +14,7 @@ mod mixed;
 mod super_seeding;
 #[path = "../support/mod.rs"]
 mod support;
+mod utp;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -38,8 +38,12 @@ impl Torrents {
             },
             nodes_file: (!is_local).then(|| ctx.data.join(NODES_FILE)),
         };
-        // The same number as for connections, if it is free there too.
+        // The same number as for connections, if it is free there too; uTP has that, so the next one then.
         let port = self.port().unwrap_or_default();
+        let port = match self.utp() {
+            Some(_) if port > 0 => port.saturating_add(1),
+            _ => port,
+        };
         let started = match DhtHandle::start(options(port)).await {
             Err(_) if port > 0 => DhtHandle::start(options(0)).await,
             started => started,

@@ -209,6 +209,18 @@ pub(super) const KEYS: [Key; 21] = [
         |config| config.bittorrent.port.to_string(),
     ),
     key(
+        "bittorrent.tcp",
+        "Connections to BitTorrent peers over TCP",
+        |config, value| value::boolean(value).map(|found| config.bittorrent.tcp = found),
+        |config| config.bittorrent.tcp.to_string(),
+    ),
+    key(
+        "bittorrent.utp",
+        "Connections to BitTorrent peers over uTP (UDP), where TCP does not reach them",
+        |config, value| value::boolean(value).map(|found| config.bittorrent.utp = found),
+        |config| config.bittorrent.utp.to_string(),
+    ),
+    key(
         "bittorrent.encryption",
         "Encrypted connections to BitTorrent peers: prefer, require or off",
         |config, value| {

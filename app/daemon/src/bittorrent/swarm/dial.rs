@@ -2,19 +2,19 @@
 
 use super::super::hello;
 use super::super::peer::{self, Setup};
+use super::super::reach::Reach;
 use super::super::web_peer::{self, WebSetup};
 use super::super::{Incoming, PeerKey, guest_address};
 use super::guests::Described;
 use super::members::{Guest, Member};
 use super::{Connected, Swarm};
 use potluck_bittorrent::web_seed::WebLayout;
-use potluck_bittorrent_net::stream::{Encryption, PeerStream, Times, Transport, connect};
+use potluck_bittorrent_net::stream::{PeerStream, Transport};
 use potluck_bittorrent_net::web_seed::{WebSeed, WebSeedTimes};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
 /// Peers that this node connects to by itself, at most.
 const MAX_OUTGOING: usize = 50;
@@ -22,10 +22,10 @@ const MAX_OUTGOING: usize = 50;
 pub(super) const MAX_MEMBERS: usize = 100;
 /// Connections that are being made at a time.
 const MAX_DIALING: usize = 16;
+/// How connections over uTP are called.
+pub(super) const UTP: &str = "uTP";
 /// Web seeds that are asked, at most.
 const MAX_WEB_SEEDS: usize = 8;
-/// The handshake takes no longer.
-const HELLO_TIME: Duration = Duration::from_secs(10);
 
 /// What came of an attempt to connect.
 pub(super) struct Dialed {
@@ -49,10 +49,9 @@ impl Swarm {
             let Some(address) = self.addresses.next(Instant::now()) else {
                 return;
             };
-            let (hashes, me) = (self.hashes, self.ctx.torrents.id());
-            let encryption = self.ctx.torrents.encryption();
+            let reach = Reach::new(&self.ctx, self.hashes);
             self.dialing.spawn(async move {
-                let result = reach(address, &hashes, me, encryption).await;
+                let result = reach.peer(address).await;
                 Dialed { address, result }
             });
         }
@@ -187,7 +186,7 @@ impl Swarm {
 fn way(stream: &PeerStream) -> String {
     let transport = match stream.transport() {
         Transport::Tcp => "TCP",
-        Transport::Utp => "uTP",
+        Transport::Utp => UTP,
     };
     let hidden = if stream.is_encrypted() {
         ", encrypted"
@@ -195,21 +194,4 @@ fn way(stream: &PeerStream) -> String {
         ""
     };
     format!("{transport}{hidden}")
-}
-
-/// Connects and shakes hands.
-async fn reach(
-    address: SocketAddr,
-    hashes: &potluck_bittorrent::InfoHashes,
-    me: potluck_bittorrent::wire::PeerId,
-    encryption: Encryption,
-) -> Result<(PeerStream, hello::Hello), String> {
-    let name = hello::name(hashes).ok_or("the torrent has no name")?;
-    let stream = connect(address, name, encryption, Times::default()).await;
-    let mut stream = stream.map_err(|error| error.to_string())?;
-    let greeted = timeout(HELLO_TIME, hello::initiate(&mut stream, hashes, me)).await;
-    let hello = greeted
-        .map_err(|_| "no handshake in time".to_owned())?
-        .map_err(|error| error.to_string())?;
-    Ok((stream, hello))
 }

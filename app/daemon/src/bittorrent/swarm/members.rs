@@ -4,6 +4,7 @@ use super::super::PeerKey;
 use super::super::addresses::From;
 use super::super::hello::Hello;
 use super::super::news::{Command, Gone};
+use super::dial::UTP;
 use super::lend::LoanOut;
 use super::{Connected, Swarm};
 use potluck_bittorrent::session::MAX_QUEUED_UPLOADS;
@@ -344,6 +345,7 @@ impl Swarm {
             .filter_map(|member| {
                 let flags = PexFlags {
                     upload_only: member.upload_only,
+                    utp: member.way.starts_with(UTP),
                     reachable: member.is_outgoing,
                     ..PexFlags::default()
                 };
