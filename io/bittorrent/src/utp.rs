@@ -177,7 +177,7 @@ async fn accept(socket: &Arc<Socket>, accepted: &mpsc::Sender<Carrier>) {
                 place.send(Carrier::other(stream, address, Transport::Utp));
             }
             Err(error) => {
-                tracing::warn!(%error, "no more connections over uTP");
+                tracing::debug!(%error, "no more connections over uTP");
                 return;
             }
         }
