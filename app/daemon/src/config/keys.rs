@@ -50,7 +50,7 @@ impl Key {
 }
 
 /// Every setting, in the order in which they are shown.
-pub(super) const KEYS: [Key; 21] = [
+pub(super) const KEYS: [Key; 23] = [
     key(
         "net.listen",
         "Addresses to listen on; without it port 4771, or a free one when that is taken",
