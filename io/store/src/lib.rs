@@ -46,8 +46,8 @@ pub use errors::{
 pub use open::{FORMAT, Store};
 pub use partial::Download;
 pub use torrents::{
-    TorrentAddError, TorrentBeginError, TorrentDownload, TorrentInfo, TorrentKey, TorrentReader,
-    TorrentSpec,
+    TorrentAddError, TorrentBeginError, TorrentCount, TorrentDownload, TorrentInfo, TorrentKey,
+    TorrentReader, TorrentSpec,
 };
 pub use types::{
     DownloadSpec, Glance, Head, KnownPeer, Origin, PartialInfo, PlacedParent, Problem, Root,

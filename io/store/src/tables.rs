@@ -4,6 +4,7 @@
 //! [`ProblemRecord`]: crate::records::ProblemRecord
 //! [`PeerRecord`]: crate::records::PeerRecord
 //! [`TorrentFileRecord`]: crate::records::TorrentFileRecord
+//! [`TorrentOwnerRecord`]: crate::records::TorrentOwnerRecord
 //!
 //! | table | key | value |
 //! |---|---|---|
@@ -25,13 +26,16 @@
 //! | `torrent_bitmaps` | torrent | set of pieces that are synced to disk |
 //! | `torrent_files` | torrent ‖ file | [`TorrentFileRecord`] of each file of one that is complete |
 //! | `torrent_totals` | torrent | bytes uploaded, bytes fetched, bytes of wanted files that are here |
+//! | `torrent_owners` | torrent | [`TorrentOwnerRecord`] of one for which the owner has wishes, or that was seeded |
+//! | `watched` | torrent | when one of the watched folder was fetched, in Unix seconds; stays when the torrent goes |
 
 use potluck_content::{Address, Hash, Kind};
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::db::DbError;
 use crate::records::{
-    BlobRecord, FileRecord, PartialRecord, RecordError, RootRecord, TorrentRecord,
+    BlobRecord, FileRecord, PartialRecord, RecordError, RootRecord, TorrentOwnerRecord,
+    TorrentRecord,
 };
 
 pub(crate) type AddressKey = [u8; 33];
@@ -62,6 +66,9 @@ pub(crate) const TORRENT_BITMAPS: Table<&TorrentId> = TableDefinition::new("torr
 pub(crate) const TORRENT_FILES: Table<&TorrentFileKey> = TableDefinition::new("torrent_files");
 pub(crate) const TORRENT_TOTALS: TableDefinition<'static, &TorrentId, Totals> =
     TableDefinition::new("torrent_totals");
+pub(crate) const TORRENT_OWNERS: Table<&TorrentId> = TableDefinition::new("torrent_owners");
+pub(crate) const WATCHED: TableDefinition<'static, &TorrentId, u64> =
+    TableDefinition::new("watched");
 
 /// The entry number of the copy that the node owns of a blob.
 pub(crate) const OWNED_ENTRY: u32 = u32::MAX;
@@ -86,6 +93,8 @@ pub(crate) fn create_all(transaction: &WriteTransaction) -> Result<(), DbError> 
     transaction.open_table(TORRENT_BITMAPS)?;
     transaction.open_table(TORRENT_FILES)?;
     transaction.open_table(TORRENT_TOTALS)?;
+    transaction.open_table(TORRENT_OWNERS)?;
+    transaction.open_table(WATCHED)?;
     Ok(())
 }
 
@@ -184,4 +193,5 @@ getters! {
     file: [u8] => FileRecord, "files";
     partial: AddressKey => PartialRecord, "partials";
     torrent: TorrentId => TorrentRecord, "torrents";
+    torrent_owner: TorrentId => TorrentOwnerRecord, "torrent_owners";
 }

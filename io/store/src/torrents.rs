@@ -20,6 +20,7 @@ mod finish;
 mod link;
 mod mend;
 mod opening;
+mod owner;
 mod read;
 mod reader;
 mod rows;
@@ -41,7 +42,7 @@ pub use errors::{TorrentAddError, TorrentBeginError};
 pub(crate) use mend::mend;
 pub use reader::TorrentReader;
 pub(crate) use running::RunningTorrents;
-pub use types::{TorrentInfo, TorrentKey, TorrentSpec};
+pub use types::{TorrentCount, TorrentInfo, TorrentKey, TorrentSpec};
 
 use running::Running;
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use potluck_content::{Hash, PieceSet};
 use potluck_store::records::{
     BlobRecord, FileRecord, Home, PartialRecord, PeerRecord, PlaceRecord, ProblemRecord, Purpose,
-    RecordError, RootRecord, Stage, Stamp, TorrentFileRecord, TorrentRecord, TreePlace,
+    RecordError, RootRecord, Stage, Stamp, TorrentFileRecord, TorrentOwnerRecord, TorrentRecord,
+    TreePlace,
 };
 use potluck_store::{Origin, What};
 
@@ -14,7 +15,7 @@ use crate::seeds::seed;
 /// Reads the input, after a first byte that picks the kind, and writes what it read.
 type Again = fn(&[u8]) -> Result<Vec<u8>, RecordError>;
 
-const KINDS: [Again; 9] = [
+const KINDS: [Again; 10] = [
     |bytes| Ok(BlobRecord::decode(bytes)?.encode()),
     |bytes| Ok(FileRecord::decode(bytes)?.encode()),
     |bytes| Ok(PartialRecord::decode(bytes)?.encode()),
@@ -24,6 +25,7 @@ const KINDS: [Again; 9] = [
     |bytes| Ok(RootRecord::decode(bytes)?.encode()),
     |bytes| Ok(TorrentRecord::decode(bytes)?.encode()),
     |bytes| Ok(TorrentFileRecord::decode(bytes)?.encode()),
+    |bytes| Ok(TorrentOwnerRecord::decode(bytes)?.encode()),
 ];
 
 /// A record that is taken is written back byte for byte.
@@ -54,7 +56,20 @@ pub(crate) fn seeds() -> Vec<(String, Vec<u8>)> {
             seeds.push(seed(name, [vec![kind], record].concat()));
         }
     }
+    seeds.push(seed("torrent-owner", [vec![9], torrent_owner()].concat()));
     seeds
+}
+
+fn torrent_owner() -> Vec<u8> {
+    let record = TorrentOwnerRecord {
+        ratio_goal_milli: Some(2000),
+        time_goal_seconds: Some(0),
+        down_rate: None,
+        up_rate: Some(1 << 20),
+        seeded_seconds: 90_000,
+        uploaded_before: 1 << 33,
+    };
+    record.encode()
 }
 
 type Records = Vec<(&'static str, Vec<u8>)>;

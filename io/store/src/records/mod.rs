@@ -6,6 +6,7 @@
 mod blob;
 mod codec;
 mod journal;
+mod owner;
 mod partial;
 mod peer;
 mod root;
@@ -15,6 +16,7 @@ pub use blob::{BlobRecord, FileRecord, Home, PlaceRecord, Stamp, TreePlace};
 pub use codec::RecordError;
 pub(crate) use codec::{Reader, Writer};
 pub use journal::{JOURNAL_ENTRY, decode_journal, encode_journal_entry};
+pub use owner::TorrentOwnerRecord;
 pub use partial::{PartialRecord, Purpose, Stage};
 pub use peer::PeerRecord;
 pub use root::{ProblemRecord, RootRecord};

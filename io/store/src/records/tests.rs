@@ -136,6 +136,19 @@ proptest! {
     }
 
     #[test]
+    fn owners_wishes_come_back(
+        wishes: (Option<u64>, Option<u64>, Option<u64>, Option<u64>), seeded_seconds: u64, uploaded_before: u64,
+    ) {
+        let (ratio_goal_milli, time_goal_seconds, down_rate, up_rate) = wishes;
+        let record = TorrentOwnerRecord {
+            ratio_goal_milli, time_goal_seconds, down_rate, up_rate, seeded_seconds, uploaded_before,
+        };
+        let bytes = record.encode();
+        prop_assert_eq!(TorrentOwnerRecord::decode(&bytes), Ok(record));
+        strict(&bytes, TorrentOwnerRecord::decode);
+    }
+
+    #[test]
     fn small_records_come_back(hash in hash(), path: Vec<u8>, addrs in proptest::collection::vec(".{0,9}", 0..9), seen: u64) {
         let problem = ProblemRecord { hash, what: What::Corrupt, path: path.clone() };
         prop_assert_eq!(ProblemRecord::decode(&problem.encode()), Ok(problem.clone()));
@@ -163,6 +176,7 @@ proptest! {
             let _ = PlaceRecord::decode(&bytes);
             let _ = TorrentRecord::decode(&bytes);
             let _ = TorrentFileRecord::decode(&bytes);
+            let _ = TorrentOwnerRecord::decode(&bytes);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::db::DbError;
 use crate::errors::{DropError, Fault};
 use crate::open::{Inner, Store};
 use crate::partial::remove_part;
-use crate::records::{TorrentRecord, TorrentStage};
+use crate::records::{TorrentOwnerRecord, TorrentRecord, TorrentStage};
 use crate::tables::{self, Totals};
 
 impl Store {
@@ -24,13 +24,13 @@ impl Store {
                 let key = TorrentKey::from_bytes(*key.value());
                 let record = TorrentRecord::decode(value.value());
                 let record = record.map_err(|error| DbError::record("torrents", error))?;
-                rows.push((key, record, totals(transaction, &key)?));
+                rows.push((key, record, aside(transaction, &key)?));
             }
             Ok(rows)
         })?;
         let shown = rows.into_iter();
         Ok(shown
-            .map(|(key, record, totals)| self.shown(key, record, totals))
+            .map(|(key, record, aside)| self.shown(key, record, aside))
             .collect())
     }
 
@@ -39,13 +39,18 @@ impl Store {
         let row = self.inner.db.read(|transaction| {
             let torrents = transaction.open_table(tables::TORRENTS)?;
             let record = tables::torrent(&torrents, key.as_bytes())?;
-            Ok((record, totals(transaction, key)?))
+            Ok((record, aside(transaction, key)?))
         })?;
-        let (record, totals) = row;
-        Ok(record.map(|record| self.shown(*key, record, totals)))
+        let (record, aside) = row;
+        Ok(record.map(|record| self.shown(*key, record, aside)))
     }
 
-    fn shown(&self, key: TorrentKey, record: TorrentRecord, totals: Totals) -> TorrentInfo {
+    fn shown(
+        &self,
+        key: TorrentKey,
+        record: TorrentRecord,
+        (totals, owner): (Totals, TorrentOwnerRecord),
+    ) -> TorrentInfo {
         let running = self.inner.torrents.get(&key);
         let (uploaded_bytes, fetched_bytes, have) = totals;
         let (complete, seed) = match record.stage {
@@ -67,34 +72,13 @@ impl Store {
             completed_unix: record.completed_unix,
             uploaded_bytes,
             fetched_bytes,
+            owner,
         }
     }
 
     /// The torrent file of a torrent that is here.
     pub fn torrent_metainfo(&self, key: &TorrentKey) -> Result<Option<Metainfo>, Fault> {
         self.inner.torrent_metainfo(key)
-    }
-
-    /// Adds to what was given to peers and got from them, in bytes.
-    pub fn count_torrent(
-        &self,
-        key: &TorrentKey,
-        uploaded: u64,
-        fetched: u64,
-    ) -> Result<(), Fault> {
-        self.inner.db.write(|transaction| {
-            let torrents = transaction.open_table(tables::TORRENTS)?;
-            if torrents.get(key.as_bytes())?.is_none() {
-                return Ok(());
-            }
-            change_totals(transaction, key, |(up, down, have)| {
-                (
-                    up.saturating_add(uploaded),
-                    down.saturating_add(fetched),
-                    have,
-                )
-            })
-        })
     }
 
     /// Says whether a complete torrent is meant to be seeded. Whether there is such a torrent.
@@ -134,12 +118,16 @@ impl Store {
     }
 }
 
-fn totals(transaction: &ReadTransaction, key: &TorrentKey) -> Result<Totals, DbError> {
+/// What is kept of a torrent beside its record.
+fn aside(
+    transaction: &ReadTransaction,
+    key: &TorrentKey,
+) -> Result<(Totals, TorrentOwnerRecord), DbError> {
     let totals = transaction.open_table(tables::TORRENT_TOTALS)?;
-    Ok(totals
-        .get(key.as_bytes())?
-        .map(|totals| totals.value())
-        .unwrap_or_default())
+    let totals = totals.get(key.as_bytes())?.map(|totals| totals.value());
+    let owners = transaction.open_table(tables::TORRENT_OWNERS)?;
+    let owner = tables::torrent_owner(&owners, key.as_bytes())?;
+    Ok((totals.unwrap_or_default(), owner.unwrap_or_default()))
 }
 
 /// Puts other totals in the place of those of a torrent.
@@ -179,6 +167,9 @@ pub(super) fn remove_rows(transaction: &WriteTransaction, key: &TorrentKey) -> R
         .remove(key.as_bytes())?;
     transaction
         .open_table(tables::TORRENT_TOTALS)?
+        .remove(key.as_bytes())?;
+    transaction
+        .open_table(tables::TORRENT_OWNERS)?
         .remove(key.as_bytes())?;
     remove_files(transaction, key)
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use potluck_bittorrent::{InfoHashV1, InfoHashes, Metainfo};
 
+use crate::records::TorrentOwnerRecord;
+
 /// Names a torrent in the store: its infohash of version 1, or the truncated one of version 2 where
 /// there is no version 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,4 +99,17 @@ pub struct TorrentInfo {
     pub uploaded_bytes: u64,
     /// Bytes got from peers, in all runs.
     pub fetched_bytes: u64,
+    /// What the owner wants of it, and how long it was seeded.
+    pub owner: TorrentOwnerRecord,
+}
+
+/// What was done for a torrent since it was counted last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TorrentCount {
+    /// Bytes given to peers.
+    pub uploaded_bytes: u64,
+    /// Bytes got from peers.
+    pub fetched_bytes: u64,
+    /// Seconds that all of it was given to whoever asked.
+    pub seeded_seconds: u64,
 }

@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use potluck_store::{DropError, FinishError, TorrentBeginError, TorrentSpec, WriteError};
+use potluck_store::records::TorrentOwnerRecord;
+use potluck_store::{
+    DropError, FinishError, TorrentBeginError, TorrentCount, TorrentSpec, WriteError,
+};
 use tempfile::tempdir;
 
 use crate::common::{bytes, names, open, put};
@@ -94,19 +97,43 @@ fn counts_add_up_and_last() {
     let store = open(&dir.path().join("store"));
     let download = made.begin(&store, &dir.path().join("t"));
     let key = download.key();
-    store.count_torrent(&key, 5, 100).unwrap();
+    let count = |uploaded_bytes, fetched_bytes, seeded_seconds| TorrentCount {
+        uploaded_bytes,
+        fetched_bytes,
+        seeded_seconds,
+    };
+    store.count_torrents(&[(key, count(5, 100, 0))]).unwrap();
+    let wish = |owner: &mut TorrentOwnerRecord| owner.ratio_goal_milli = Some(1500);
+    assert!(store.change_torrent_owner(&key, wish).unwrap());
     made.fetch_wanted(&download);
     download.finish(true, 9).unwrap();
-    store.count_torrent(&key, u64::MAX, 1).unwrap();
+    store
+        .count_torrents(&[(key, count(u64::MAX, 1, 40)), (key, count(0, 0, 2))])
+        .unwrap();
     drop((download, store));
     let store = open(&dir.path().join("store"));
     let info = store.torrent(&key).unwrap().unwrap();
     assert_eq!((info.uploaded_bytes, info.fetched_bytes), (u64::MAX, 101));
+    let wished = TorrentOwnerRecord {
+        ratio_goal_milli: Some(1500),
+        seeded_seconds: 42,
+        ..TorrentOwnerRecord::default()
+    };
+    assert_eq!(info.owner, wished);
+    assert!(store.restart_torrent_goals(&key).unwrap());
+    let owner = store.torrent(&key).unwrap().unwrap().owner;
+    assert_eq!((owner.seeded_seconds, owner.uploaded_before), (0, u64::MAX));
+    assert_eq!(owner.ratio_goal_milli, Some(1500));
     assert!(store.seed_torrent(&key, false).unwrap());
     let info = store.torrent(&key).unwrap().unwrap();
     assert!(info.complete && !info.seed);
+    assert!(!store.was_watched(&key).unwrap());
+    store.note_watched(&key, 9).unwrap();
     store.remove_torrent(&key).unwrap();
-    store.count_torrent(&key, 1, 1).unwrap();
+    assert!(store.was_watched(&key).unwrap(), "it is gone, not unseen");
+    store.count_torrents(&[(key, count(1, 1, 1))]).unwrap();
+    assert!(!store.change_torrent_owner(&key, wish).unwrap());
+    assert!(!store.restart_torrent_goals(&key).unwrap());
     assert!(store.torrents().unwrap().is_empty());
     assert!(!store.seed_torrent(&key, true).unwrap());
 }

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use potluck_bittorrent::Version;
-use potluck_store::{ReadError, Store, TorrentAddError, TorrentKey, TorrentReader, What};
+use potluck_store::{
+    ReadError, Store, TorrentAddError, TorrentCount, TorrentKey, TorrentReader, What,
+};
 use tempfile::tempdir;
 
 use crate::common::{bytes, open, put};
@@ -166,7 +168,11 @@ fn a_torrent_that_is_here_moves_with_its_files() {
     put_all(&old);
     let store = open(&dir.path().join("store"));
     let key = store.add_torrent(&made.metainfo, &old, 3).unwrap().key;
-    store.count_torrent(&key, 8, 0).unwrap();
+    let count = TorrentCount {
+        uploaded_bytes: 8,
+        ..TorrentCount::default()
+    };
+    store.count_torrents(&[(key, count)]).unwrap();
     fs::rename(&old, &new).unwrap();
     assert_eq!(what(read(&reader(&store, &made), &made, 0)), What::Missing);
     let info = store.add_torrent(&made.metainfo, &new, 5).unwrap();
