@@ -11,6 +11,7 @@
 //! where they are silent, what libtorrent 2.1 does.
 
 mod bencode;
+pub mod blocklist;
 pub mod choke;
 mod infohash;
 pub mod lsd;

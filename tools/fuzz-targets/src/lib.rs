@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 mod bittorrent_session;
 mod bittorrent_wire;
+mod blocklist;
 mod journal;
 mod link;
 mod lsd;
@@ -26,6 +27,7 @@ mod wire_control;
 
 pub use bittorrent_session::bittorrent_session;
 pub use bittorrent_wire::bittorrent_wire;
+pub use blocklist::blocklist;
 pub use journal::journal;
 pub use link::link;
 pub use lsd::lsd;
@@ -60,7 +62,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     Target {
         name: "bittorrent_session",
         run: bittorrent_session,
@@ -70,6 +72,11 @@ pub const TARGETS: [Target; 16] = [
         name: "bittorrent_wire",
         run: bittorrent_wire,
         seeds: bittorrent_wire::seeds,
+    },
+    Target {
+        name: "blocklist",
+        run: blocklist,
+        seeds: blocklist::seeds,
     },
     Target {
         name: "journal",
