@@ -37,6 +37,8 @@ fn yes() -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
+    /// Waiting until fewer others are being fetched.
+    Queued,
     /// Looking for providers.
     Finding,
     /// Fetching the folder's manifest.

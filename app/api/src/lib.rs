@@ -9,6 +9,7 @@ mod doctor;
 mod error;
 mod get;
 mod node;
+mod owner;
 mod share;
 mod torrent;
 
@@ -19,6 +20,10 @@ pub use get::{GetEvent, GetRequest, Phase, SourceProgress, SourceResult, SourceS
 pub use node::{
     AddressList, ApiFile, ConnectRequest, ConnectResponse, Limits, PathKind, PeerStatus, Rates,
     ReadyEvent, Status, TrackerTrouble, TransferStatus,
+};
+pub use owner::{
+    BlocklistStatus, LimitRequest, TorrentLimits, TorrentNote, TorrentsStatus, WatchStatus,
+    WatchTrouble,
 };
 pub use share::{
     Origin, PinRequest, Problem, RemoveRequest, RemoveResponse, RootList, RootSummary, ShareEvent,

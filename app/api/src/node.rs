@@ -180,6 +180,9 @@ pub struct Status {
     pub problems: Vec<Problem>,
     /// Fingerprint of the private network's key, if the node is in one.
     pub private_network: Option<String>,
+    /// What the owner's settings keep torrents from.
+    #[serde(default)]
+    pub torrents: crate::TorrentsStatus,
 }
 
 /// Answer of `GET /api/v1/id`.

@@ -148,6 +148,9 @@ pub struct RootSummary {
     pub created: u64,
     /// Files that are not what they were.
     pub problems: Vec<Problem>,
+    /// Why others can't have it, if the owner's settings are why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Answer of `GET /api/v1/roots`.

@@ -5,7 +5,7 @@ mod torrent;
 
 pub(crate) use node::NodeArgs;
 pub(crate) use torrent::{
-    CheckTorrent, CreateTorrent, SeedTorrent, Torrent, TorrentAction, TorrentFormat,
+    CheckTorrent, CreateTorrent, LimitTorrent, SeedTorrent, Torrent, TorrentAction, TorrentFormat,
 };
 
 use clap::builder::FalseyValueParser;

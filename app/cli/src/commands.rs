@@ -4,11 +4,13 @@ mod completions;
 mod config;
 mod doctor;
 mod get;
+mod limit;
 mod node;
 mod roots;
 mod seed;
 mod share;
 mod torrent;
+mod torrents_status;
 mod up;
 mod verify;
 

@@ -1,7 +1,9 @@
 //! `BitTorrent`: torrents are fetched from its peers, and served to them.
 
 mod addresses;
+mod allowance;
 mod assembly;
+mod blocked;
 mod check;
 mod content;
 mod copies;
@@ -9,33 +11,44 @@ mod copy_peer;
 mod dht;
 mod fetching;
 mod get;
+mod goals;
 mod greeting;
 mod hello;
+mod ledger;
 mod list;
 mod listen;
 mod loan;
 mod lsd;
 mod natives;
 mod news;
+mod owner;
 mod peer;
+mod queue;
 mod reach;
 mod seed;
 mod share;
 mod source;
 mod swarm;
+mod watch;
 mod web_peer;
 
+pub(crate) use blocked::keep_blocklist;
 pub(crate) use get::get;
-pub(crate) use list::{list, remove, tracker_troubles, transfers};
+pub(crate) use ledger::{keep, settle};
+pub(crate) use list::{list, remove, status, tracker_troubles, transfers};
+pub(crate) use owner::limit;
 pub(crate) use seed::{resume, seed};
 pub(crate) use share::share;
 pub(crate) use source::is_torrent;
+pub(crate) use watch::watch;
 
 use crate::config::{self, Config, SuperSeeding};
 use crate::context::Context;
 use crate::errors;
+use blocked::Blocked;
 use fetching::Fetching;
 use hello::Hello;
+use ledger::Ledger;
 use potluck_api::ErrorBody;
 use potluck_bittorrent::wire::PeerId;
 use potluck_bittorrent::{InfoHashV1, InfoHashes};
@@ -44,13 +57,15 @@ use potluck_bittorrent_net::lsd::Lsd;
 use potluck_bittorrent_net::stream::{Encryption, PeerStream};
 use potluck_bittorrent_net::tracker::{TrackerClient, TrackerError, TrackerTimes};
 use potluck_bittorrent_net::utp::UtpEndpoint;
+use queue::Queue;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use swarm::SwarmHandle;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, watch as latest};
 use tokio_util::task::TaskTracker;
+use watch::Watched;
 
 /// How long swarms may take to end.
 const ENDING: Duration = Duration::from_secs(4);
@@ -85,6 +100,12 @@ pub(crate) struct Torrents {
     lsd: Mutex<Option<Arc<Lsd>>>,
     trackers: OnceLock<TrackerClient>,
     checks: check::Checks,
+    ledger: Ledger,
+    blocked: Blocked,
+    queue: Queue,
+    watched: Watched,
+    /// Told when the owner changes settings.
+    rules: latest::Sender<()>,
 }
 
 /// What the owner allows.
@@ -155,7 +176,17 @@ impl Torrents {
             lsd: Mutex::default(),
             trackers: OnceLock::new(),
             checks: check::Checks::default(),
+            ledger: Ledger::default(),
+            blocked: Blocked::default(),
+            queue: Queue::default(),
+            watched: Watched::default(),
+            rules: latest::Sender::default(),
         }
+    }
+
+    /// The owner has changed settings; those in force are in the context.
+    pub(crate) fn follow_rules(&self) {
+        self.rules.send_replace(());
     }
 
     /// How this node calls itself to peers.
@@ -200,7 +231,8 @@ impl Torrents {
 
     /// Whether a torrent is served or fetched now.
     fn is_active(&self, hashes: &InfoHashes) -> bool {
-        names(hashes).any(|name| self.find(&name).is_some())
+        let is_open = |swarm: SwarmHandle| !swarm.requests.is_closed();
+        names(hashes).any(|name| self.find(&name).is_some_and(is_open))
     }
 
     /// The swarm of a torrent, which is started if there is none.

@@ -7,9 +7,11 @@
 mod edit;
 mod keys;
 mod read;
+mod rules;
 mod value;
 
-pub(crate) use value::parse_size;
+pub use rules::Rules;
+pub(crate) use value::{parse_ratio, parse_size, parse_time, show_ratio, show_time};
 
 use potluck_api::{ConfigReport, ErrorBody, ExitCode, Rate};
 use potluck_identity::PeerId;
@@ -155,6 +157,8 @@ pub struct Bittorrent {
     pub lsd: bool,
     /// Showing pieces one by one (BEP 16).
     pub super_seeding: SuperSeeding,
+    /// What the owner wants of torrents.
+    pub rules: Rules,
 }
 
 impl Default for Bittorrent {
@@ -169,6 +173,7 @@ impl Default for Bittorrent {
             dht_nodes: Vec::new(),
             lsd: true,
             super_seeding: SuperSeeding::Auto,
+            rules: Rules::default(),
         }
     }
 }

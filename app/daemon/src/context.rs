@@ -97,6 +97,7 @@ impl Context {
             .set_contacts(config.share.contacts.iter().copied().collect());
         self.store.set_quota(config.limits.storage_bytes);
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config.clone();
+        self.torrents.follow_rules();
     }
 
     /// The config in force.

@@ -83,6 +83,7 @@ impl Node {
         self.ctx.shutdown.cancel();
         let _ = std::fs::remove_file(self.ctx.data.join(API_FILE));
         self.ctx.torrents.end().await;
+        bittorrent::settle(&self.ctx).await;
         upkeep::save(&self.ctx).await;
         self.ctx.net.shutdown().await;
         let ending = async { while self.tasks.join_next().await.is_some() {} };
@@ -383,8 +384,11 @@ fn start_services(
     tasks.spawn(upkeep::remember(Arc::clone(ctx)));
     tasks.spawn(upkeep::sample(Arc::clone(ctx)));
     tasks.spawn(upkeep::announce(Arc::clone(ctx)));
+    tasks.spawn(bittorrent::keep(Arc::clone(ctx)));
+    tasks.spawn(bittorrent::keep_blocklist(Arc::clone(ctx)));
     if !in_command {
         tasks.spawn(bittorrent::resume(Arc::clone(ctx)));
+        tasks.spawn(bittorrent::watch(Arc::clone(ctx)));
     }
     tasks.spawn(http::serve(Arc::clone(ctx), from.listener, token.into()));
     keys::write_private(

@@ -140,6 +140,7 @@ async fn summary(ctx: &Arc<Context>, root: Root) -> Result<RootSummary, ErrorBod
             .collect(),
         origin: origin(&root.origin),
         created: root.created_unix,
+        note: None,
     })
 }
 

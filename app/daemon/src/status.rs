@@ -50,6 +50,7 @@ pub(crate) async fn report(ctx: &Arc<Context>) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         problems: problems(&held),
         private_network: ctx.private_network.clone(),
+        torrents: bittorrent::status(ctx).await,
     }
 }
 

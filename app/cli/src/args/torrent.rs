@@ -3,6 +3,7 @@
 use super::NodeArgs;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Subcommand, ValueEnum};
+use potluck_api::Rate;
 use std::path::PathBuf;
 
 /// `torrent`
@@ -27,6 +28,8 @@ pub(crate) enum TorrentAction {
     Check(CheckTorrent),
     /// Give others a torrent whose files are here, from where they lie
     Seed(SeedTorrent),
+    /// Say how long a torrent is seeded and how fast it may be; without flags, show it
+    Limit(LimitTorrent),
 }
 
 /// In which versions of BitTorrent.
@@ -132,4 +135,46 @@ pub(crate) struct SeedTorrent {
     pub(crate) place: PathBuf,
     #[command(flatten)]
     pub(crate) node: NodeArgs,
+}
+
+/// `torrent limit`
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LimitTorrent {
+    /// Infohash, magnet link, or the name if only one torrent has it
+    #[arg(value_name = "TORRENT")]
+    pub(crate) torrent: String,
+    /// Stop seeding when this many times its size was given; 0 for no goal, 'default' for the
+    /// node's (bittorrent.seed_ratio)
+    #[arg(
+        long,
+        value_name = "RATIO",
+        env = "POTLUCK_RATIO",
+        hide_env_values = true
+    )]
+    pub(crate) ratio: Option<String>,
+    /// Stop seeding after this time, such as 24h; 0 for no goal, 'default' for the node's
+    /// (bittorrent.seed_time)
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "POTLUCK_SEED_TIME",
+        hide_env_values = true
+    )]
+    pub(crate) time: Option<String>,
+    /// Bytes a second to receive at most, such as 2MB/s; off for no limit of its own
+    #[arg(
+        long,
+        value_name = "RATE",
+        env = "POTLUCK_TORRENT_DOWN",
+        hide_env_values = true
+    )]
+    pub(crate) down: Option<Rate>,
+    /// Bytes a second to send at most, such as 2MB/s; off for no limit of its own
+    #[arg(
+        long,
+        value_name = "RATE",
+        env = "POTLUCK_TORRENT_UP",
+        hide_env_values = true
+    )]
+    pub(crate) up: Option<Rate>,
 }

@@ -43,6 +43,7 @@ pub(crate) async fn status(app: &App) -> Outcome {
         peer_table(app, &status.peers)?;
     }
     tracker_troubles(app, &status)?;
+    super::torrents_status::show(app, &status.torrents)?;
     if !status.problems.is_empty() {
         app.output.line("")?;
     }

@@ -79,6 +79,7 @@ fn state(root: &RootSummary) -> String {
     if root.pinned {
         words.push("pinned".to_owned());
     }
+    words.extend(root.note.as_deref().map(|note| clip(note, 40)));
     if words.is_empty() {
         "whole".to_owned()
     } else {

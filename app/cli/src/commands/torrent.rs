@@ -1,6 +1,6 @@
 //! `potluck torrent`
 
-use super::seed;
+use super::{limit, seed};
 use crate::app::{App, absolute};
 use crate::args::{CheckTorrent, CreateTorrent, TorrentAction, TorrentFormat};
 use crate::failure::{Failure, Outcome};
@@ -25,6 +25,7 @@ pub(crate) async fn run(app: &App, action: TorrentAction) -> Outcome {
     // The others read files for as long as that takes, beside the tasks that watch for Ctrl-C.
     match action {
         TorrentAction::Seed(args) => seed::run(app, args).await,
+        TorrentAction::Limit(args) => limit::run(app, args).await,
         TorrentAction::Show { torrent } => block_in_place(|| show(app, &torrent)),
         TorrentAction::Create(args) => block_in_place(|| create(app, args)),
         TorrentAction::Check(args) => block_in_place(|| check(app, &args)),

@@ -141,6 +141,7 @@ impl State {
     fn doing(&self) -> &'static str {
         match self.phase {
             None => "starting",
+            Some(Phase::Queued) => "waiting for its turn",
             Some(Phase::Finding) => "looking for providers",
             Some(Phase::Manifest) => "fetching the list of files",
             Some(Phase::Resuming) => "checking what is already here",

@@ -50,7 +50,7 @@ async fn by_the_dht_alone() {
 }
 
 /// Serves files below a folder, parts of them when asked. Gives the port.
-fn web_server(folder: PathBuf) -> u16 {
+pub(crate) fn web_server(folder: PathBuf) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {

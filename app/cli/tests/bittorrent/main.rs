@@ -11,6 +11,7 @@ mod hostile_more;
 mod interrupted;
 mod merge;
 mod mixed;
+mod owner;
 mod super_seeding;
 #[path = "../support/mod.rs"]
 mod support;

@@ -7,12 +7,12 @@ use super::addresses::From;
 use super::content::{Content, Files};
 use super::source::{self, Source};
 use super::swarm::{NewDownload, Request, Snapshot, SwarmHandle};
-use super::{copies, listen, lock};
+use super::{copies, listen, lock, queue};
 use crate::clock::unix_now;
 use crate::context::Context;
 use crate::download::{compile, destination, patience};
 use crate::{errors, torrent};
-use events::Events;
+pub(super) use events::Events;
 use potluck_api::{ErrorBody, GetEvent, GetRequest, Phase};
 use potluck_bittorrent::{FileKind, InfoHashes, MAX_METAINFO_BYTES, Magnet, Metainfo};
 use potluck_bittorrent_net::web;
@@ -50,10 +50,18 @@ pub(crate) async fn get(
         .as_ref()
         .map(|known| known.info().name().to_owned());
     let name = name.or(magnet.as_ref().and_then(|magnet| magnet.name.clone()));
-    events.resolving(name).await;
+    events.resolving(name.clone()).await;
     if is_first(ctx).await {
         events.notice(PRIVACY);
     }
+    let is_queued = !ctx.torrents.settings().in_command && !is_complete(ctx, &hashes).await;
+    let _turn = if is_queued {
+        let turn = Box::pin(queue::turn(ctx, (&hashes, name), &events, stop)).await?;
+        events.begin();
+        Some(turn)
+    } else {
+        None
+    };
     listen::begin(ctx).await?;
     let was_there = ctx.torrents.is_active(&hashes);
     let swarm = ctx.torrents.join(ctx, hashes);
@@ -77,6 +85,15 @@ pub(crate) async fn get(
 async fn is_first(ctx: &Arc<Context>) -> bool {
     let torrents = ctx.blocking(|store| store.torrents()).await;
     matches!(torrents, Some(Ok(torrents)) if torrents.is_empty())
+}
+
+/// Whether all of a torrent is here already, so that nothing is to be fetched.
+async fn is_complete(ctx: &Arc<Context>, hashes: &InfoHashes) -> bool {
+    let Some(key) = TorrentKey::of_hashes(hashes) else {
+        return false;
+    };
+    let info = ctx.blocking(move |store| store.torrent(&key)).await;
+    matches!(info, Some(Ok(Some(info))) if info.complete)
 }
 
 type Named = (InfoHashes, Option<Arc<Metainfo>>, Option<Box<Magnet>>);
@@ -166,6 +183,7 @@ impl Get<'_> {
         }
         let wanted = self.wanted(&metainfo, magnet)?;
         let download = self.begin(Arc::clone(&metainfo), dest, wanted).await?;
+        self.limit(download.key()).await;
         let before = download.have().intersection(&download.wanted());
         self.events.found(&download, &before).await;
         let order = if self.request.sequential {
@@ -307,6 +325,14 @@ impl Get<'_> {
         };
         self.swarm.ask(Request::Download(Box::new(new))).await;
         content
+    }
+
+    /// Puts the owner's limits for the torrent in force, which an earlier run may have left.
+    async fn limit(&self, key: TorrentKey) {
+        let info = self.ctx.blocking(move |store| store.torrent(&key)).await;
+        if let Some(Ok(Some(info))) = info {
+            self.swarm.allowances.set(&info.owner);
+        }
     }
 
     /// Waits until all that is wanted is here.

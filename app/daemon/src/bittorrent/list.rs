@@ -1,16 +1,20 @@
 //! The torrents of a node, as `ls` and `status` show them.
 
 use super::swarm::{Snapshot, SwarmHandle};
-use super::{lock, seed};
+use super::{goals, lock, seed, watch};
 use crate::context::Context;
 use crate::{errors, torrent};
 use potluck_api::{
-    ErrorBody, Origin, Phase, RemoveResponse, RootSummary, TrackerTrouble, TransferStatus,
+    ErrorBody, Origin, Phase, RemoveResponse, RootSummary, TorrentNote, TorrentsStatus,
+    TrackerTrouble, TransferStatus,
 };
 use potluck_bittorrent::InfoHashes;
 use potluck_store::{TorrentInfo, TorrentKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Torrents that one list of a status names, at most.
+const MAX_NOTES: usize = 100;
 
 /// How a torrent is named where native content has its address.
 pub(super) fn address(hashes: &InfoHashes) -> String {
@@ -53,6 +57,7 @@ pub(crate) async fn list(
 }
 
 async fn summary(ctx: &Arc<Context>, info: TorrentInfo) -> RootSummary {
+    let note = stopped(ctx, &info);
     let key = info.key;
     let metainfo = ctx
         .blocking(move |store| store.torrent_metainfo(&key))
@@ -79,6 +84,7 @@ async fn summary(ctx: &Arc<Context>, info: TorrentInfo) -> RootSummary {
         },
         created: info.created_unix,
         problems: Vec::new(),
+        note,
     }
 }
 
@@ -155,14 +161,12 @@ pub(crate) fn transfers(ctx: &Context) -> Vec<TransferStatus> {
     transfers
 }
 
-/// Forgets the torrent that is meant by an infohash, a magnet link or an unambiguous name, if there is
-/// one.
-pub(crate) async fn remove(
+/// The torrent that is meant by an infohash, a magnet link or an unambiguous name, if there is one.
+pub(super) async fn meant(
     ctx: &Arc<Context>,
     target: &str,
-) -> Result<Option<RemoveResponse>, ErrorBody> {
-    let all = all(ctx).await?;
-    let is_meant = |info: &&TorrentInfo| {
+) -> Result<Option<TorrentInfo>, ErrorBody> {
+    let is_meant = |info: &TorrentInfo| {
         let hex = |text: String| target.eq_ignore_ascii_case(&text);
         let v1 = info.hashes.v1.is_some_and(|hash| hex(hash.to_string()));
         let v2 = info.hashes.v2.is_some_and(|hash| hex(hash.to_string()));
@@ -171,7 +175,7 @@ pub(crate) async fn remove(
             linked.is_ok_and(|magnet| TorrentKey::of_hashes(&magnet.hashes) == Some(info.key));
         v1 || v2 || linked || address(&info.hashes) == target || info.name == target
     };
-    let mut meant = all.iter().filter(is_meant);
+    let mut meant = all(ctx).await?.into_iter().filter(is_meant);
     let Some(info) = meant.next() else {
         return Ok(None);
     };
@@ -181,10 +185,47 @@ pub(crate) async fn remove(
             "name it by its infohash; 'potluck ls' shows it",
         ));
     }
+    Ok(Some(info))
+}
+
+/// Forgets the torrent that is meant, if there is one.
+pub(crate) async fn remove(
+    ctx: &Arc<Context>,
+    target: &str,
+) -> Result<Option<RemoveResponse>, ErrorBody> {
+    let Some(info) = meant(ctx, target).await? else {
+        return Ok(None);
+    };
     seed::forget(ctx, info.key, &info.hashes).await?;
     Ok(Some(RemoveResponse {
         cid: address(&info.hashes),
-        name: info.name.clone(),
+        name: info.name,
         freed_bytes: 0,
     }))
+}
+
+/// Why a torrent that is complete is not seeded, if a goal is why.
+fn stopped(ctx: &Context, info: &TorrentInfo) -> Option<String> {
+    let is_idle = info.complete && info.seed && !ctx.torrents.is_active(&info.hashes);
+    let rules = ctx.config().bittorrent.rules;
+    is_idle.then(|| goals::reached(&rules, info)).flatten()
+}
+
+/// What the owner's rules keep from moving.
+pub(crate) async fn status(ctx: &Arc<Context>) -> TorrentsStatus {
+    let all = all(ctx).await.unwrap_or_default();
+    let stopped = all.iter().filter_map(|info| {
+        Some(TorrentNote {
+            cid: address(&info.hashes),
+            name: info.name.clone(),
+            reason: stopped(ctx, info)?,
+        })
+    });
+    let list = ctx.config().bittorrent.rules.blocklist;
+    TorrentsStatus {
+        stopped: stopped.take(MAX_NOTES).collect(),
+        waiting: ctx.torrents.queue.waiting(MAX_NOTES),
+        watch: watch::watch_status(ctx),
+        blocklist: ctx.torrents.blocked.status(list.as_deref()),
+    }
 }

@@ -1,7 +1,7 @@
 //! Peers that connect to this node.
 
 use super::greeting::Greeting;
-use super::{Incoming, Settings, hello, lock};
+use super::{Incoming, Settings, blocked, hello, lock};
 use crate::context::Context;
 use crate::errors;
 use potluck_api::ErrorBody;
@@ -34,6 +34,7 @@ struct Doors {
 pub(super) async fn begin(ctx: &Arc<Context>) -> Result<(), ErrorBody> {
     let torrents = &ctx.torrents;
     let _alone = torrents.listening.lock().await;
+    blocked::ensure(ctx).await?;
     if torrents.port().is_some() {
         return Ok(());
     }
@@ -179,6 +180,9 @@ fn welcome(ctx: &Arc<Context>, greeting: &mut Greeting, carrier: Carrier) {
 async fn greet(ctx: &Arc<Context>, carrier: Carrier) -> Result<(), String> {
     let torrents = &ctx.torrents;
     let address = carrier.address();
+    if torrents.blocked.refuses(address.ip()) {
+        return Err("its address is in the blocklist".to_owned());
+    }
     let known: Vec<_> = lock(&torrents.swarms).keys().copied().collect();
     let accepted = accept_on(carrier, &known, torrents.encryption(), Times::default()).await;
     let mut stream: PeerStream = accepted.map_err(|error| error.to_string())?;

@@ -7,6 +7,7 @@ mod output;
 mod state;
 
 use super::PeerKey;
+use super::allowance::Allowances;
 use super::content::Content;
 use super::hello::Hello;
 use super::news::{Command, Gone, News, PeerNews};
@@ -44,6 +45,8 @@ pub(super) struct Setup {
     pub(super) content: Option<Arc<Content>>,
     /// What is here is shown piece by piece, when the swarm says.
     pub(super) shows: bool,
+    /// How fast bytes may pass.
+    pub(super) allowances: Allowances,
     pub(super) news: mpsc::Sender<PeerNews>,
     pub(super) commands: mpsc::Receiver<Command>,
 }
@@ -84,6 +87,7 @@ where
         greeting,
         content,
         shows,
+        allowances,
         news,
         mut commands,
     } = setup;
@@ -99,7 +103,7 @@ where
     let (mut heard, mut said) = (Instant::now(), Instant::now());
     loop {
         state.ask();
-        output.fill(&ctx, &mut state);
+        output.fill(&allowances.up, &mut state);
         pass_on(&mut state, key, &news).await;
         if let Some(content) = state.take_known() {
             arrivals = Some(content.arrivals.subscribe());
@@ -114,7 +118,7 @@ where
                     return Err(Gone::Lost("the peer closed the connection".to_owned()));
                 }
                 heard = Instant::now();
-                input.received(&ctx, bytes);
+                input.received(&allowances.down, bytes);
                 input.process(&mut state)?;
             }
             wrote = output.turn(&mut writer), if output.has_work() => {

@@ -1,7 +1,7 @@
 //! Torrents whose files are here already: served from where they lie.
 
-use super::listen;
 use super::swarm::Request;
+use super::{goals, listen};
 use crate::clock::unix_now;
 use crate::context::Context;
 use crate::{errors, torrent};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Serves again what was served when the node ran last.
+/// Serves what is to be seeded and is not: when the node starts, and when the owner changes goals.
 pub(crate) async fn resume(ctx: Arc<Context>) {
     if !ctx.torrents.settings().enabled {
         return;
@@ -26,9 +26,16 @@ pub(crate) async fn resume(ctx: Arc<Context>) {
         None => return,
     };
     for info in torrents {
-        if info.complete && info.seed {
-            serve(&ctx, &info).await;
-        }
+        resume_one(&ctx, &info).await;
+    }
+}
+
+/// Serves a torrent again, unless it is served, is not to be seeded, or has reached a goal.
+pub(super) async fn resume_one(ctx: &Arc<Context>, info: &TorrentInfo) {
+    let rules = ctx.config().bittorrent.rules;
+    let is_wanted = info.complete && info.seed && goals::reached(&rules, info).is_none();
+    if is_wanted && !ctx.torrents.is_active(&info.hashes) {
+        serve(ctx, info).await;
     }
 }
 
@@ -48,6 +55,7 @@ pub(super) async fn serve(ctx: &Arc<Context>, info: &TorrentInfo) {
     }
     let metainfo = reader.metainfo();
     let swarm = ctx.torrents.join(ctx, metainfo.info().hashes());
+    swarm.allowances.set(&info.owner);
     swarm.ask(Request::Know(Arc::clone(&metainfo))).await;
     swarm.ask(Request::Serve(Arc::new(reader))).await;
     swarm
@@ -129,7 +137,23 @@ pub(super) async fn add(
 ) -> Result<TorrentInfo, ErrorBody> {
     let added = ctx.blocking(move |store| store.add_torrent(&metainfo, &place, unix_now()));
     let added = added.await.ok_or_else(errors::stopping)?;
-    added.map_err(|error| errors::failed(error.to_string(), "'potluck ls' shows what is here"))
+    let info = added
+        .map_err(|error| errors::failed(error.to_string(), "'potluck ls' shows what is here"))?;
+    start_over(ctx, &info).await?;
+    Ok(info)
+}
+
+/// Who asks for a torrent to be seeded whose goal was reached wants it to be reached once more.
+async fn start_over(ctx: &Arc<Context>, info: &TorrentInfo) -> Result<(), ErrorBody> {
+    if goals::reached(&ctx.config().bittorrent.rules, info).is_none() {
+        return Ok(());
+    }
+    let key = info.key;
+    let begun = ctx.blocking(move |store| store.restart_torrent_goals(&key));
+    let begun = begun.await.ok_or_else(errors::stopping)?;
+    begun.map_err(|fault| errors::fault(&fault))?;
+    ctx.torrents.ledger.changed(&key).await;
+    Ok(())
 }
 
 /// Forgets a torrent; files that are complete stay where they are.

@@ -1,5 +1,6 @@
 //! One torrent: its peers, what is asked of whom, and who may ask us. One task owns all of it.
 
+mod blocked;
 mod dial;
 mod guests;
 mod learn;
@@ -12,6 +13,7 @@ mod seek;
 mod show;
 
 use super::addresses::{Addresses, From};
+use super::allowance::Allowances;
 use super::content::{Content, Files};
 use super::copies::Copies;
 use super::fetching::{Borrower, Registered};
@@ -95,6 +97,8 @@ pub(super) struct SwarmHandle {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) status: watch::Receiver<Arc<Snapshot>>,
     pub(super) stop: CancellationToken,
+    /// How fast its bytes may pass.
+    pub(super) allowances: Allowances,
 }
 
 impl SwarmHandle {
@@ -122,6 +126,9 @@ pub(super) struct Swarm {
     web_seeds: Vec<String>,
     /// Torrents for which peers of this one are asked.
     borrowers: Vec<Borrower>,
+    allowances: Allowances,
+    /// The blocklist that its peers were held against.
+    blocklist_version: u64,
     news: mpsc::Sender<PeerNews>,
     status: watch::Sender<Arc<Snapshot>>,
     totals: Totals,
@@ -158,6 +165,7 @@ pub(super) fn start(ctx: &Arc<Context>, hashes: InfoHashes) -> SwarmHandle {
     let (news, incoming) = mpsc::channel(NEWS);
     let (status, watched) = watch::channel(Arc::new(Snapshot::default()));
     let stop = ctx.shutdown.child_token();
+    let allowances = Allowances::new(ctx);
     let swarm = Swarm {
         ctx: Arc::clone(ctx),
         hashes,
@@ -173,6 +181,8 @@ pub(super) fn start(ctx: &Arc<Context>, hashes: InfoHashes) -> SwarmHandle {
         showing: None,
         web_seeds: Vec::new(),
         borrowers: Vec::new(),
+        allowances: allowances.clone(),
+        blocklist_version: 0,
         news,
         status,
         totals: Totals::default(),
@@ -192,6 +202,7 @@ pub(super) fn start(ctx: &Arc<Context>, hashes: InfoHashes) -> SwarmHandle {
         requests,
         status: watched,
         stop,
+        allowances,
     }
 }
 
@@ -229,6 +240,8 @@ impl Swarm {
                 _ = ticks.tick() => self.tick(),
             }
         }
+        // What was sent last is counted too.
+        self.report();
         if let Some(plan) = self.plan.take() {
             self.members.clear();
             plan.close().await;
@@ -262,6 +275,9 @@ impl Swarm {
     fn found_at(&mut self, addresses: Vec<SocketAddr>, from: From) {
         let now = Instant::now();
         for address in addresses {
+            if self.ctx.torrents.blocked.ignores(address.ip()) {
+                continue;
+            }
             self.addresses.add(address, from, now);
         }
     }
@@ -353,6 +369,7 @@ impl Swarm {
 
     fn tick(&mut self) {
         self.tick_plan();
+        self.tick_blocked();
         self.tick_members();
         self.tick_loans();
         self.tick_seeking();

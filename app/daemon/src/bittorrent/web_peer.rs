@@ -1,6 +1,7 @@
 //! A web seed (BEP 19), as the swarm sees it: a peer that has everything and never chokes.
 
 use super::PeerKey;
+use super::allowance::Allowance;
 use super::assembly::Taken;
 use super::check::Check;
 use super::content::Content;
@@ -20,6 +21,8 @@ pub(super) struct WebSetup {
     pub(super) key: PeerKey,
     pub(super) seed: WebSeed,
     pub(super) content: Arc<Content>,
+    /// How fast bytes may come.
+    pub(super) down: Allowance,
     pub(super) news: mpsc::Sender<PeerNews>,
     pub(super) commands: mpsc::Receiver<Command>,
 }
@@ -164,7 +167,7 @@ impl WebPeer {
             return;
         };
         let bytes = block.bytes.len() as u64;
-        self.setup.ctx.down.take(block.bytes.len()).await;
+        self.setup.down.take(block.bytes.len()).await;
         self.tell(News::Received { order, bytes }).await;
         let mut rest = &block.bytes[..];
         let mut at = block.offset;

@@ -1,7 +1,7 @@
 //! The table of settings: names, help, and how each is read and shown.
 
 use super::value::{self, Wrong};
-use super::{Config, Dht, Encryption, SuperSeeding};
+use super::{Config, Dht, Encryption, SuperSeeding, rules};
 use potluck_api::{ConfigEntry, Rate};
 use toml_edit::Value;
 
@@ -21,7 +21,7 @@ pub(super) struct Key {
     pub(super) show: fn(&Config) -> String,
 }
 
-const fn key(
+pub(super) const fn key(
     name: &'static str,
     help: &'static str,
     read: fn(&mut Config, &Value) -> Result<(), Wrong>,
@@ -38,7 +38,7 @@ const fn key(
 }
 
 impl Key {
-    const fn live(mut self) -> Self {
+    pub(super) const fn live(mut self) -> Self {
         self.live = true;
         self
     }
@@ -49,7 +49,7 @@ impl Key {
     }
 }
 
-/// Every setting, in the order in which they are shown.
+/// Settings in the order in which they are shown; [`rules::KEYS`] follow.
 pub(super) const KEYS: [Key; 23] = [
     key(
         "net.listen",
@@ -291,9 +291,14 @@ fn show_rate(rate: Rate) -> String {
     rate.to_string()
 }
 
+/// Every setting.
+fn all() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().chain(&rules::KEYS)
+}
+
 /// The setting of this name.
 pub(super) fn find(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name)
+    all().find(|key| key.name == name)
 }
 
 /// Every setting with its value and default.
@@ -306,12 +311,12 @@ pub(super) fn entries(config: &Config) -> Vec<ConfigEntry> {
         help: key.help.to_owned(),
         live: key.live,
     };
-    KEYS.iter().map(entry).collect()
+    all().map(entry).collect()
 }
 
 /// Whether some setting lies in the section of this name.
 pub(super) fn is_section(name: &str) -> bool {
-    KEYS.iter().any(|key| section(key.name) == name)
+    all().any(|key| section(key.name) == name)
 }
 
 fn section(name: &str) -> &str {
@@ -327,7 +332,7 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
         let leaves = distance(&leaf(name), &leaf(candidate)) + 1;
         whole.min(leaves)
     };
-    let best = KEYS.iter().map(|key| (score(key.name), key.name)).min()?;
+    let best = all().map(|key| (score(key.name), key.name)).min()?;
     (best.0 <= 1 + name.chars().count() / 3).then_some(best.1)
 }
 

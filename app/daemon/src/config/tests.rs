@@ -235,3 +235,54 @@ fn an_unknown_key_can_be_taken_out() {
     assert_eq!(load(dir.path()).unwrap(), Config::default());
     assert!(set(dir.path(), "limits.upp", None).is_err());
 }
+
+#[test]
+fn goals_of_seeding_are_read_as_people_write_them() {
+    for (text, milli, shown) in [
+        ("2.0", 2000, "2.0"),
+        ("1.25", 1250, "1.25"),
+        ("3", 3000, "3.0"),
+        ("0", 0, "0"),
+        ("0.001", 1, "0.001"),
+        ("10000", 10_000_000, "10000.0"),
+    ] {
+        assert_eq!(super::parse_ratio(text), Some(milli), "{text}");
+        assert_eq!(super::show_ratio(milli), shown);
+    }
+    for text in ["", "-1", "two", "inf", "NaN", "10001"] {
+        assert_eq!(super::parse_ratio(text), None, "{text}");
+    }
+    for (text, seconds, shown) in [
+        ("24h", 86_400, "1d"),
+        ("36h", 129_600, "36h"),
+        ("90 m", 5400, "90m"),
+        ("45s", 45, "45s"),
+        ("7d", 604_800, "7d"),
+    ] {
+        assert_eq!(super::parse_time(text), Some(seconds), "{text}");
+        assert_eq!(super::show_time(seconds), shown);
+    }
+    assert_eq!(super::parse_time(" "), Some(0));
+    for text in ["24", "h", "-1h", "1.5h", "1w", "99999999999999999999s"] {
+        assert_eq!(super::parse_time(text), None, "{text}");
+    }
+    let dir = with_file(
+        "[bittorrent]\nseed_ratio = 1.5\nseed_time = \"2d\"\nactive_downloads = 0\n\
+         watch = \"/srv/in\"\nwatch_dest = \"/srv/out\"\nblocklist = \"/srv/list.p2p\"\n",
+    );
+    let rules = load(dir.path()).unwrap().bittorrent.rules;
+    let goals = (rules.seed_ratio_milli, rules.seed_time_seconds);
+    assert_eq!((goals, rules.active_downloads), ((1500, 172_800), 0));
+    assert_eq!(rules.watch.as_deref(), Some(Path::new("/srv/in")));
+    assert_eq!(rules.watch_dest.as_deref(), Some(Path::new("/srv/out")));
+    assert_eq!(rules.blocklist.as_deref(), Some(Path::new("/srv/list.p2p")));
+    for (key, value, hint) in [
+        ("bittorrent.seed_ratio", "much", "2.0"),
+        ("bittorrent.seed_time", "long", "24h"),
+        ("bittorrent.watch", "torrents", "whole path"),
+    ] {
+        let error = set(dir.path(), key, Some(value)).unwrap_err();
+        assert!(error.hint.contains(hint), "{key}: {}", error.hint);
+        assert!(!set(dir.path(), key, None).unwrap().restart_needed);
+    }
+}

@@ -128,6 +128,76 @@ pub(crate) fn parse_size(text: &str) -> Option<Option<u64>> {
     (0.0..9e15).contains(&bytes).then_some(Some(bytes as u64))
 }
 
+/// Most that a ratio may be, in thousandths: ten thousand times.
+const MAX_RATIO_MILLI: f64 = 1e7;
+/// Longest time that a setting takes, in seconds: a hundred years.
+const MAX_TIME_SECONDS: u64 = 100 * 365 * 86_400;
+/// What times end in, and their seconds.
+const TIME_UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3600), ('m', 60), ('s', 1)];
+
+/// A ratio in thousandths.
+pub(super) fn ratio(value: &Value) -> Result<u64, Wrong> {
+    let wanted = "a number such as 2.0, or 0 for no goal";
+    let text = match value {
+        Value::String(text) => text.value().clone(),
+        Value::Integer(number) => number.value().to_string(),
+        Value::Float(number) => number.value().to_string(),
+        other => return Err(Wrong::kind(other, wanted)),
+    };
+    parse_ratio(&text)
+        .ok_or_else(|| Wrong::new(format!("is {}", quoted(&text)), format!("write {wanted}")))
+}
+
+/// A ratio as people write it, in thousandths.
+pub(crate) fn parse_ratio(text: &str) -> Option<u64> {
+    let milli = (text.trim().parse::<f64>().ok()? * 1000.0).round();
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // bounded here
+    (0.0..=MAX_RATIO_MILLI)
+        .contains(&milli)
+        .then_some(milli as u64)
+}
+
+/// Thousandths as people write them, such as `2.0`; `0` for none.
+pub(crate) fn show_ratio(milli: u64) -> String {
+    if milli == 0 {
+        return "0".to_owned();
+    }
+    let (whole, rest) = (milli / 1000, format!("{:03}", milli % 1000));
+    let rest = rest.trim_end_matches('0');
+    format!("{whole}.{}", if rest.is_empty() { "0" } else { rest })
+}
+
+/// A time in seconds; 0 when the text is empty.
+pub(super) fn time(value: &Value) -> Result<u64, Wrong> {
+    let wanted = "a time such as \"24h\" or \"7d\", or \"\" for no goal";
+    let text = value.as_str().ok_or_else(|| Wrong::kind(value, wanted))?;
+    parse_time(text)
+        .ok_or_else(|| Wrong::new(format!("is {}", quoted(text)), format!("write {wanted}")))
+}
+
+/// Seconds as people write them: a whole number and `s`, `m`, `h` or `d`; nothing, `0` and `off` are 0.
+pub(crate) fn parse_time(text: &str) -> Option<u64> {
+    let text = text.trim();
+    if matches!(text, "" | "0" | "off" | "none") {
+        return Some(0);
+    }
+    let (unit, seconds) = TIME_UNITS.iter().find(|(unit, _)| text.ends_with(*unit))?;
+    let number: u64 = text.strip_suffix(*unit)?.trim_end().parse().ok()?;
+    let total = number.checked_mul(*seconds)?;
+    (total <= MAX_TIME_SECONDS).then_some(total)
+}
+
+/// Seconds in the largest unit that shows them whole.
+pub(crate) fn show_time(seconds: u64) -> String {
+    let whole = TIME_UNITS
+        .iter()
+        .find(|(_, unit)| seconds.is_multiple_of(*unit));
+    whole.map_or_else(
+        || format!("{seconds}s"),
+        |(name, unit)| format!("{}{name}", seconds / unit),
+    )
+}
+
 pub(super) fn show_size(bytes: Option<u64>) -> String {
     let Some(bytes) = bytes else {
         return "off".to_owned();

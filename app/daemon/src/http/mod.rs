@@ -39,6 +39,7 @@ fn router(ctx: Arc<Context>, token: Arc<str>) -> Router {
         .route("/share", post(roots::share))
         .route("/get", post(roots::get))
         .route("/torrents/seed", post(roots::seed))
+        .route("/torrents/limit", post(roots::limit))
         .route("/roots", get(roots::list))
         .route("/roots/remove", post(roots::remove))
         .route("/roots/pin", post(roots::pin))

@@ -6,8 +6,9 @@ use crate::{bittorrent, download, roots, share, verify};
 use axum::extract::State;
 use axum::response::{Json, Response};
 use potluck_api::{
-    GetEvent, GetRequest, PinRequest, RemoveRequest, RemoveResponse, RootList, RootSummary,
-    SeedEvent, SeedRequest, ShareEvent, ShareRequest, VerifyEvent, VerifyRequest,
+    GetEvent, GetRequest, LimitRequest, PinRequest, RemoveRequest, RemoveResponse, RootList,
+    RootSummary, SeedEvent, SeedRequest, ShareEvent, ShareRequest, TorrentLimits, VerifyEvent,
+    VerifyRequest,
 };
 use std::sync::Arc;
 
@@ -53,6 +54,13 @@ pub(super) async fn seed(
         };
         let _ = events.send(last).await;
     })
+}
+
+pub(super) async fn limit(
+    State(ctx): State<Arc<Context>>,
+    Json(request): Json<LimitRequest>,
+) -> Result<Json<TorrentLimits>, ApiError> {
+    Ok(Json(bittorrent::limit(&ctx, &request).await?))
 }
 
 pub(super) async fn verify(

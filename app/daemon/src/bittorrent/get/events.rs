@@ -27,7 +27,7 @@ const LOCAL: &str = "local";
 const NATIVE: &str = "native";
 
 /// Tells the user.
-pub(super) struct Events {
+pub(in crate::bittorrent) struct Events {
     to: mpsc::Sender<GetEvent>,
     name: String,
     patience: Option<Duration>,
@@ -80,6 +80,31 @@ impl Events {
         self.tell(GetEvent::Notice {
             message: message.to_owned(),
         });
+    }
+
+    /// Says, now and then, why it is not begun.
+    pub(in crate::bittorrent) fn queued(&self, reason: String) {
+        let mut state = super::lock(&self.state);
+        let due = state
+            .last_waiting
+            .is_none_or(|last| last.elapsed() >= WAITING_EVERY);
+        if due {
+            state.last_waiting = Some(Instant::now());
+            self.tell(GetEvent::Waiting {
+                phase: Phase::Queued,
+                reason,
+                asked: 0,
+                connected: 0,
+                seconds: state.started.elapsed().as_secs_f64(),
+            });
+        }
+    }
+
+    /// It is begun: time in the queue tries nobody's patience.
+    pub(super) fn begin(&self) {
+        let mut state = super::lock(&self.state);
+        let now = Instant::now();
+        (state.started, state.last_life, state.last_waiting) = (now, now, None);
     }
 
     /// Says what is awaited while the torrent is not known, and gives up in time.

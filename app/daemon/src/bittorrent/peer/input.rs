@@ -1,8 +1,8 @@
 //! What comes in: bytes in a buffer, taken off its front message by message.
 
+use super::super::allowance::Allowance;
 use super::super::news::Gone;
 use super::state::State;
-use crate::context::Context;
 use potluck_bittorrent::wire::{Event, FrameReader, Geometry};
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -84,10 +84,10 @@ impl Input {
     }
 
     /// Bytes were read.
-    pub(super) fn received(&mut self, ctx: &Context, bytes: usize) {
+    pub(super) fn received(&mut self, down: &Allowance, bytes: usize) {
         self.end += bytes;
-        if ctx.down.rate().is_some() {
-            let down = ctx.down.clone();
+        if down.is_limited() {
+            let down = down.clone();
             self.pace.set(async move { down.take(bytes).await });
         }
     }

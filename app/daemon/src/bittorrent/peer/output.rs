@@ -1,8 +1,8 @@
 //! What goes out: messages at once, blocks as fast as they may.
 
+use super::super::allowance::Allowance;
 use super::input::Pace;
 use super::state::State;
-use crate::context::Context;
 use potluck_bittorrent::wire::Block;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
@@ -35,7 +35,7 @@ impl Output {
     }
 
     /// Takes what is to be said, and blocks while there is room.
-    pub(super) fn fill(&mut self, ctx: &Context, state: &mut State) {
+    pub(super) fn fill(&mut self, up: &Allowance, state: &mut State) {
         state.say(&mut self.bytes);
         while self.waiting().len() < AHEAD && !self.pace.is_waiting() {
             if let Some(paid) = self.next.take() {
@@ -45,8 +45,8 @@ impl Output {
             let Some(block) = state.next_upload() else {
                 break;
             };
-            if ctx.up.rate().is_some() {
-                let (up, bytes) = (ctx.up.clone(), block.length as usize);
+            if up.is_limited() {
+                let (up, bytes) = (up.clone(), block.length as usize);
                 self.pace.set(async move { up.take(bytes).await });
                 self.next = Some(block);
             } else {

@@ -49,6 +49,10 @@ impl Swarm {
             let Some(address) = self.addresses.next(Instant::now()) else {
                 return;
             };
+            if self.ctx.torrents.blocked.refuses(address.ip()) {
+                self.addresses.forget(&address);
+                continue;
+            }
             let reach = Reach::new(&self.ctx, self.hashes);
             self.dialing.spawn(async move {
                 let result = reach.peer(address).await;
@@ -116,6 +120,7 @@ impl Swarm {
             greeting: self.greeting(&new),
             content: self.content.clone(),
             shows,
+            allowances: self.allowances.clone(),
             news: self.news.clone(),
             commands: received,
         };
@@ -174,6 +179,7 @@ impl Swarm {
                     key,
                     seed,
                     content,
+                    down: swarm.allowances.down.clone(),
                     news: swarm.news.clone(),
                     commands,
                 }))
