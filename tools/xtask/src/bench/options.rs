@@ -109,6 +109,11 @@ impl Bench {
         self.tools.join("cargo").join("bin").join(name)
     }
 
+    /// The Python that `install` gave libtorrent.
+    pub(crate) fn libtorrent_python(&self) -> PathBuf {
+        self.tools.join("libtorrent").join("bin").join("python")
+    }
+
     /// The log of one process of a run.
     pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.scratch.join(format!("{name}.log"))

@@ -29,7 +29,7 @@ pub(super) enum Connection {
     Plain,
     /// TCP with Message Stream Encryption (MSE), RC4.
     Encrypted,
-    /// uTP (BEP 29).
+    /// uTP (BEP 29) without encryption.
     Utp,
 }
 
@@ -163,8 +163,6 @@ pub(super) enum Outcome {
     Known(String, String),
     /// The pair cannot do this, for this reason.
     Never(String),
-    /// Potluck cannot do this yet.
-    NotYet,
 }
 
 impl Outcome {
@@ -181,7 +179,6 @@ impl fmt::Display for Outcome {
             Self::Fail(reason) => write!(f, "FAIL: {reason}"),
             Self::Known(reason, why) => write!(f, "fails as known: {why} ({reason})"),
             Self::Never(why) => write!(f, "n/a: {why}"),
-            Self::NotYet => f.write_str("not yet"),
         }
     }
 }
@@ -203,7 +200,7 @@ mod tests {
     fn only_an_unknown_failure_is_bad() {
         assert!(Outcome::Fail(String::new()).is_bad());
         let known = Outcome::Known(String::new(), String::new());
-        for fine in [known, Outcome::Pass(1.0), Outcome::NotYet] {
+        for fine in [known, Outcome::Pass(1.0), Outcome::Never(String::new())] {
             assert!(!fine.is_bad());
         }
     }

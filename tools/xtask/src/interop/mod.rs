@@ -3,6 +3,7 @@
 mod cell;
 mod clients;
 mod content;
+pub(crate) mod few;
 mod place;
 mod report;
 mod transfer;

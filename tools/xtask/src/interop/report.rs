@@ -26,7 +26,8 @@ const TOP: &str = "\
 Made by `cargo xtask interop`, which starts real programs on loopback and writes this page. Each cell is
 one transfer with new programs, a new tracker and empty folders; it passes when the fetched files have the
 bytes of the source, within a minute. (Transmission 3 leaves out empty files: their absence is no failure
-of it. It dials no loopback addresses either, so the other side has to hear of it and dial.)
+of it. It dials no loopback addresses either, so where it fetches it is started first, and Potluck hears
+of it from the tracker and dials.)
 
 - *folder*: five files: an empty one, one of a byte, one of 100 kB, one with a name in other scripts in a
   subfolder, and a large one. *one file*: a single file of the same size. Pieces are of 256 KiB, and the
@@ -35,6 +36,8 @@ of it. It dials no loopback addresses either, so the other side has to hear of i
 - Peers find each other through an HTTP tracker or, with a magnet link, through its `x.pe` where the
   fetching program reads that; then nobody waits for the tracker. Nothing else that looks for peers is on.
 - *plain TCP*: both sides refuse encryption if they can. *encrypted TCP*: both require it (MSE, RC4).
+  *uTP*: Potluck refuses TCP, and so does the other program if it can.
+- *n/a*: not to be had from the other program; the note says what it lacks.
 - Seconds are from the start of the fetching program until it says that it is complete. They tell that a
   transfer did not limp, not who is faster.
 ";
@@ -53,16 +56,13 @@ impl Page {
     pub(super) fn markdown(&self) -> String {
         // Writing to a string cannot fail.
         let mut text = format!("{TOP}\n{}, {} MiB.\n\n", self.subject, self.mib);
-        text.push_str(
-            "| | pass | fail | fail as known | not yet | n/a |\n|---|--:|--:|--:|--:|--:|\n",
-        );
+        text.push_str("| | pass | fail | fail as known | n/a |\n|---|--:|--:|--:|--:|\n");
         for section in &self.sections {
             let _ = write!(text, "| {} |", section.version);
-            let kinds: [fn(&Outcome) -> bool; 5] = [
+            let kinds: [fn(&Outcome) -> bool; 4] = [
                 |outcome| matches!(outcome, Outcome::Pass(_)),
                 |outcome| matches!(outcome, Outcome::Fail(_)),
                 |outcome| matches!(outcome, Outcome::Known(..)),
-                |outcome| matches!(outcome, Outcome::NotYet),
                 |outcome| matches!(outcome, Outcome::Never(_)),
             ];
             for kind in kinds {
@@ -115,7 +115,6 @@ impl Section {
 fn short(outcome: &Outcome, notes: &mut Vec<String>) -> String {
     let (word, note) = match outcome {
         Outcome::Pass(seconds) => return format!("{seconds:.1} s"),
-        Outcome::NotYet => return "not yet".to_owned(),
         Outcome::Fail(reason) => ("**fails**", reason.clone()),
         Outcome::Known(reason, why) => ("fails as known", format!("{why}: {reason}")),
         Outcome::Never(why) => ("n/a", why.clone()),
@@ -137,7 +136,7 @@ mod tests {
         let outcomes = vec![
             Outcome::Pass(1.25),
             never(),
-            Outcome::NotYet,
+            Outcome::Pass(3.0),
             Outcome::Known("late".to_owned(), "slow".to_owned()),
             never(),
             last,
@@ -155,16 +154,16 @@ mod tests {
 
     #[test]
     fn every_cell_is_shown_and_notes_are_shared() {
-        let fine = page(Outcome::NotYet);
+        let fine = page(Outcome::Pass(0.5));
         assert!(!fine.is_bad());
         let text = fine.markdown();
-        let line = "| folder, v1, .torrent | 1.2 s | n/a (1) | not yet | fails as known (2) | n/a (1) | not yet |";
+        let line = "| folder, v1, .torrent | 1.2 s | n/a (1) | 3.0 s | fails as known (2) | n/a (1) | 0.5 s |";
         assert!(text.contains(line), "{text}");
         assert!(
             text.ends_with("1. no such thing\n2. slow: late\n"),
             "{text}"
         );
-        assert!(text.contains("| other 1 | 1 | 0 | 1 | 2 | 2 |"), "{text}");
+        assert!(text.contains("| other 1 | 3 | 0 | 1 | 2 |"), "{text}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::cell::{Cell, Direction, Outcome, Row, Way};
-use super::clients::{Client, Wanted};
+use super::clients::{Client, Serving, Wanted};
 use super::content::Source;
 use super::place::Place;
 use crate::bench::options::Bench;
@@ -68,36 +68,25 @@ impl Matrix<'_> {
             Direction::Serves => (self.subject, other),
         };
         let tracker = SocketAddrV4::new(Ipv4Addr::LOCALHOST, place.free_port()?);
-        let tracking = start_tracker(place, tracker)?;
-        let torrent = self.describe(place, cell.row, tracker)?;
-        let (from, into) = (place.folder("from")?, place.folder("to")?);
-        self.source.copy(cell.row.content, &from)?;
-
-        let mut serving = seeder
-            .seed(place, &torrent.path, &from)
-            .context("it does not serve")?;
-        // A link that names the peer has to do without the tracker too.
-        let is_named = cell.row.way == Way::Magnet && fetcher.takes_peers_of_links();
-        if !is_named {
-            wait_announced(&tracking, serving.port)?;
-        }
-        let link = match cell.row.way {
-            Way::File => torrent.path.to_string_lossy().into_owned(),
-            Way::Magnet => {
-                let mut link = serving.magnet.take().unwrap_or(torrent.magnet);
-                if is_named {
-                    link = format!("{link}&x.pe=127.0.0.1:{}", serving.port);
-                }
-                link
-            }
+        let transfer = Transfer {
+            place,
+            seeder,
+            fetcher,
+            way: cell.row.way,
+            tracking: start_tracker(place, tracker)?,
+            torrent: self.describe(place, cell.row, tracker)?,
+            from: place.folder("from")?,
+            into: place.folder("to")?,
         };
-        let wanted = Wanted {
-            link: &link,
-            into: &into,
+        self.source.copy(cell.row.content, &transfer.from)?;
+        let (mut serving, seconds) = if fetcher.dials_loopback() {
+            transfer.seeder_first()?
+        } else {
+            transfer.fetcher_first()?
         };
-        let seconds = fetcher.fetch(place, &wanted)?;
         let strict = fetcher.makes_empty_files();
-        self.source.compare(cell.row.content, &into, strict)?;
+        let into = &transfer.into;
+        self.source.compare(cell.row.content, into, strict)?;
         let is_up = serving.process.has_ended()?.is_none();
         ensure!(is_up, "the serving program ended");
         Ok(seconds)
@@ -126,6 +115,76 @@ impl Matrix<'_> {
     }
 }
 
+/// Both sides of a cell.
+struct Transfer<'a> {
+    place: &'a Place<'a>,
+    seeder: &'a dyn Client,
+    fetcher: &'a dyn Client,
+    way: Way,
+    tracking: Process,
+    torrent: Torrent,
+    from: PathBuf,
+    into: PathBuf,
+}
+
+impl Transfer<'_> {
+    fn seed(&self) -> Result<Serving> {
+        let seeding = self.seeder.seed(self.place, &self.torrent.path, &self.from);
+        seeding.context("it does not serve")
+    }
+
+    fn fetch(&self, link: &str) -> Result<f64> {
+        let wanted = Wanted {
+            link,
+            into: &self.into,
+        };
+        self.fetcher.fetch(self.place, &wanted)
+    }
+
+    /// The fetching program finds the other by the tracker or by the link.
+    fn seeder_first(&self) -> Result<(Serving, f64)> {
+        let mut serving = self.seed()?;
+        // A link that names the peer has to do without the tracker too.
+        let is_named = self.way == Way::Magnet && self.fetcher.takes_peers_of_links();
+        if !is_named {
+            let awaited = format!("announce 127.0.0.1:{}", serving.port);
+            wait_announced(&self.tracking, |line| line == awaited)?;
+        }
+        let link = match self.way {
+            Way::File => self.torrent.path.to_string_lossy().into_owned(),
+            Way::Magnet => {
+                let link = serving.magnet.take();
+                let link = link.unwrap_or_else(|| self.torrent.magnet.clone());
+                if is_named {
+                    format!("{link}&x.pe=127.0.0.1:{}", serving.port)
+                } else {
+                    link
+                }
+            }
+        };
+        let seconds = self.fetch(&link)?;
+        Ok((serving, seconds))
+    }
+
+    /// The serving program finds the other by the tracker, which has heard of it already.
+    fn fetcher_first(&self) -> Result<(Serving, f64)> {
+        let path = self.torrent.path.to_string_lossy();
+        let link: &str = match self.way {
+            Way::File => &path,
+            Way::Magnet => &self.torrent.magnet,
+        };
+        std::thread::scope(|scope| {
+            // The program that is fetching ends with the thread that started it.
+            let fetching = scope.spawn(|| self.fetch(link));
+            wait_announced(&self.tracking, |line| line.starts_with("announce "))?;
+            let serving = self.seed()?;
+            let fetched = fetching.join();
+            let fetched = fetched.unwrap_or_else(|_| bail!("a thread of the matrix panicked"));
+            Ok((serving, fetched?))
+        })
+    }
+}
+
 /// The link in what `potluck torrent create --json` says.
 fn magnet(said: &str) -> Option<String> {
     let values = said
@@ -144,18 +203,17 @@ fn start_tracker(place: &Place<'_>, listen: SocketAddrV4) -> Result<Process> {
     Ok(tracking)
 }
 
-/// Waits until the program on this port has told the tracker of itself.
-fn wait_announced(tracking: &Process, port: u16) -> Result<()> {
-    let awaited = format!("announce 127.0.0.1:{port}");
+/// Waits until somebody of whom this is true has told the tracker of itself.
+fn wait_announced(tracking: &Process, is_awaited: impl Fn(&str) -> bool) -> Result<()> {
     let deadline = Instant::now() + ANNOUNCE_TIME;
     let mut others = Vec::new();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match tracking.next_line(left)? {
-            Some(line) if line == awaited => return Ok(()),
+            Some(line) if is_awaited(&line) => return Ok(()),
             Some(line) => others.push(line),
             None if left.is_zero() => {
-                bail!("port {port} serves and does not announce; the tracker saw: {others:?}")
+                bail!("who is awaited does not announce; the tracker saw: {others:?}")
             }
             None => {}
         }

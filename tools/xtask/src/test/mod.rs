@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::interop::few;
 use crate::tidy;
 use crate::workspace::Workspace;
 use runners::Tally;
@@ -63,6 +64,14 @@ pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> Result<bool> {
         let (passed, sum) = runners::run(&mut tests)?;
         tally = sum;
         Ok(passed)
+    })?;
+
+    report.step("other BitTorrent programs", || {
+        if args.quick {
+            println!("*** LEFT OUT: nothing is shown about other BitTorrent programs");
+            return Ok(true);
+        }
+        few::run(workspace)
     })?;
 
     println!("\nall steps: {:.1} s", started.elapsed().as_secs_f64());

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Client, Serving, Wanted, never};
+use super::{Client, Serving, Wanted, unsupported};
 use crate::bench::options::{Bench, first_line};
 use crate::interop::cell::{Cell, Connection, Outcome, Version};
 use crate::interop::place::Place;
@@ -52,12 +52,12 @@ impl Client for Aria2 {
 
     fn without_trying(&self, cell: Cell) -> Option<Outcome> {
         if cell.connection == Connection::Utp {
-            return never("aria2 has no uTP");
+            return unsupported("uTP", "aria2");
         }
         match cell.row.version {
-            Version::V2 => never("aria2 has no version 2"),
-            // `aria2c --show-files` prints another than the tracker and its peers know.
-            Version::Hybrid => never("aria2 gets the infohash of hybrids wrong"),
+            Version::V2 => unsupported("version 2", "aria2"),
+            // `aria2c --show-files` prints another infohash than the tracker and its peers know.
+            Version::Hybrid => unsupported("the infohash of hybrids", "aria2"),
             Version::V1 => None,
         }
     }

@@ -21,7 +21,7 @@ impl Libtorrent {
     /// Makes sure that it is there.
     pub(super) fn prepare(bench: &Bench) -> Result<Self> {
         bench.install("libtorrent")?;
-        let python = bench.tools.join("libtorrent").join("bin").join("python");
+        let python = bench.libtorrent_python();
         let script = bench.scripts.join("libtorrent_peer.py");
         let version = first_line(Command::new(&python).arg(&script).arg("version"))?;
         Ok(Self {

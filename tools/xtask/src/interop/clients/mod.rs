@@ -34,7 +34,7 @@ pub(super) struct Serving {
 }
 
 /// One program. It is started anew for each cell and keeps nothing from one to the next.
-pub(super) trait Client {
+pub(super) trait Client: Sync {
     /// What it calls itself.
     fn version(&self) -> &str;
 
@@ -49,6 +49,11 @@ pub(super) trait Client {
     /// Whether it takes peers from a magnet link (`x.pe`).
     fn takes_peers_of_links(&self) -> bool {
         false
+    }
+
+    /// Whether it connects to peers on loopback. One that does not has to be found by them.
+    fn dials_loopback(&self) -> bool {
+        true
     }
 
     /// Whether it makes the files of a torrent that are empty.
@@ -87,6 +92,8 @@ pub(super) fn prepare(name: &str, bench: &Bench) -> Result<Box<dyn Client>> {
 }
 
 /// Shorthand for what a program does not have.
-fn never(why: &str) -> Option<Outcome> {
-    Some(Outcome::Never(why.to_owned()))
+fn unsupported(what: &str, program: &str) -> Option<Outcome> {
+    Some(Outcome::Never(format!(
+        "{what}: not supported by {program}"
+    )))
 }

@@ -31,8 +31,11 @@ fn node(place: &Place<'_>, name: &str) -> Result<Command> {
         Connection::Encrypted => "require",
         Connection::Plain | Connection::Utp => "off",
     };
+    let is_utp = place.connection == Connection::Utp;
     let settings = [
         ("bittorrent.encryption", encryption),
+        ("bittorrent.tcp", if is_utp { "false" } else { "true" }),
+        ("bittorrent.utp", if is_utp { "true" } else { "false" }),
         ("bittorrent.dht", "false"),
         ("bittorrent.lsd", "false"),
     ];
@@ -64,8 +67,8 @@ impl Client for Potluck {
         &self.version
     }
 
-    fn without_trying(&self, cell: Cell) -> Option<Outcome> {
-        (cell.connection == Connection::Utp).then_some(Outcome::NotYet)
+    fn without_trying(&self, _cell: Cell) -> Option<Outcome> {
+        None
     }
 
     fn takes_peers_of_links(&self) -> bool {

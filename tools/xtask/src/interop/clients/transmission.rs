@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 
-use super::{Client, Serving, Wanted, never};
+use super::{Client, Serving, Wanted, unsupported};
 use crate::bench::options::{Bench, first_line};
 use crate::bench::process::Process;
 use crate::interop::cell::{Cell, Connection, Outcome, Version};
@@ -123,10 +123,14 @@ impl Client for Transmission {
 
     fn without_trying(&self, cell: Cell) -> Option<Outcome> {
         match cell.row.version {
-            Version::V2 => never("Transmission 3 has no version 2"),
-            Version::Hybrid => never("Transmission 3 refuses hybrids"),
+            Version::V2 => unsupported("version 2", "Transmission 3"),
+            Version::Hybrid => unsupported("hybrids", "Transmission 3"),
             Version::V1 => None,
         }
+    }
+
+    fn dials_loopback(&self) -> bool {
+        false
     }
 
     fn makes_empty_files(&self) -> bool {
