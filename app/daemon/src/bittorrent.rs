@@ -34,7 +34,7 @@ mod web_peer;
 
 pub(crate) use blocked::keep_blocklist;
 pub(crate) use get::get;
-pub(crate) use ledger::{keep, settle};
+pub(crate) use ledger::{keep, open_all, settle};
 pub(crate) use list::{list, remove, status, tracker_troubles, transfers};
 pub(crate) use owner::limit;
 pub(crate) use seed::{resume, seed};

@@ -80,6 +80,7 @@ impl Node {
 
     /// Stops the node: transfers make a last checkpoint, connections close, files are closed.
     pub async fn shutdown(mut self) {
+        bittorrent::open_all(&self.ctx).await;
         self.ctx.shutdown.cancel();
         let _ = std::fs::remove_file(self.ctx.data.join(API_FILE));
         self.ctx.torrents.end().await;

@@ -123,6 +123,11 @@ pub(crate) async fn keep(ctx: Arc<Context>) {
     }
 }
 
+/// Opens a book for each torrent that has none yet, before the swarms end.
+pub(crate) async fn open_all(ctx: &Arc<Context>) {
+    open(ctx, &mut *ctx.torrents.ledger.books.lock().await);
+}
+
 /// Writes down what was not yet, once all swarms have ended.
 pub(crate) async fn settle(ctx: &Arc<Context>) {
     let mut books = ctx.torrents.ledger.books.lock().await;

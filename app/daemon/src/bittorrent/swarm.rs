@@ -242,6 +242,11 @@ impl Swarm {
         }
         // What was sent last is counted too.
         self.report();
+        // What was sent at last counts too.
+        while let Ok(news) = incoming.try_recv() {
+            self.heard(news);
+        }
+        self.report();
         if let Some(plan) = self.plan.take() {
             self.members.clear();
             plan.close().await;
