@@ -2,20 +2,19 @@
 
 mod also;
 mod events;
+mod named;
 
-use super::addresses::From;
 use super::content::{Content, Files};
-use super::source::{self, Source};
 use super::swarm::{NewDownload, Request, Snapshot, SwarmHandle};
 use super::{copies, listen, lock, queue};
 use crate::clock::unix_now;
 use crate::context::Context;
 use crate::download::{compile, destination, patience};
-use crate::{errors, torrent};
+use crate::errors;
 pub(super) use events::Events;
+use named::{hint, named};
 use potluck_api::{ErrorBody, GetEvent, GetRequest, Phase};
-use potluck_bittorrent::{FileKind, InfoHashes, MAX_METAINFO_BYTES, Magnet, Metainfo};
-use potluck_bittorrent_net::web;
+use potluck_bittorrent::{FileKind, InfoHashes, Magnet, Metainfo};
 use potluck_store::{
     TorrentBeginError, TorrentDownload, TorrentInfo, TorrentKey, TorrentReader, TorrentSpec,
 };
@@ -94,60 +93,6 @@ async fn is_complete(ctx: &Arc<Context>, hashes: &InfoHashes) -> bool {
     };
     let info = ctx.blocking(move |store| store.torrent(&key)).await;
     matches!(info, Some(Ok(Some(info))) if info.complete)
-}
-
-type Named = (InfoHashes, Option<Arc<Metainfo>>, Option<Box<Magnet>>);
-
-/// Reads what the user named.
-async fn named(link: &str) -> Result<Named, ErrorBody> {
-    let known = |metainfo: Arc<Metainfo>| (metainfo.info().hashes(), Some(metainfo), None);
-    match Source::of(link)? {
-        Source::Magnet(magnet) => Ok((magnet.hashes, None, Some(magnet))),
-        Source::File(path) => {
-            let shown = errors::clip(&path.display().to_string());
-            let read = tokio::task::spawn_blocking(move || torrent::load(&path)).await;
-            let bytes = read.map_err(|_| errors::stopping())??;
-            source::understand(&bytes, &shown).map(known)
-        }
-        Source::Url(url) => {
-            let shown = errors::clip(&url);
-            let bytes = web::fetch(&url, MAX_METAINFO_BYTES).await;
-            let bytes = bytes.map_err(|error| {
-                errors::failed(
-                    format!("cannot fetch {shown}: {error}"),
-                    "download the .torrent file by other means and name it",
-                )
-            })?;
-            source::understand(&bytes, &shown).map(known)
-        }
-    }
-}
-
-/// Tells the swarm where peers may be.
-async fn hint(swarm: &SwarmHandle, metainfo: Option<&Arc<Metainfo>>, magnet: Option<&Magnet>) {
-    if let Some(metainfo) = metainfo {
-        swarm.ask(Request::Know(Arc::clone(metainfo))).await;
-        swarm
-            .ask(Request::Trackers(metainfo.trackers.clone()))
-            .await;
-        swarm
-            .ask(Request::WebSeeds(metainfo.web_seeds.clone()))
-            .await;
-    }
-    if metainfo.is_none_or(|metainfo| !metainfo.info().is_private()) {
-        swarm.ask(Request::Public).await;
-    }
-    let Some(magnet) = magnet else { return };
-    let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]);
-    swarm.ask(Request::Trackers(tiers.collect())).await;
-    swarm.ask(Request::WebSeeds(magnet.web_seeds.clone())).await;
-    let mut found = Vec::new();
-    for peer in magnet.peers.iter().take(64) {
-        if let Ok(resolved) = tokio::net::lookup_host((peer.host(), peer.port())).await {
-            found.extend(resolved.take(4));
-        }
-    }
-    swarm.ask(Request::Addresses(found, From::Link)).await;
 }
 
 /// A torrent that is being fetched for somebody.

@@ -6,6 +6,7 @@ use super::super::natives::{self, NativeSearch};
 use super::super::source::is_torrent;
 use super::super::swarm::{Request, SwarmHandle};
 use super::Get;
+use super::named::{hint, named};
 use crate::clock::unix_now;
 use crate::errors;
 use potluck_api::{ErrorBody, ExitCode, GetEvent};
@@ -65,10 +66,10 @@ impl Get<'_> {
     }
 
     async fn torrent(&self, name: &str) -> Result<Name, ErrorBody> {
-        let (hashes, metainfo, magnet) = super::named(name).await?;
+        let (hashes, metainfo, magnet) = named(name).await?;
         let was_there = self.ctx.torrents.is_active(&hashes);
         let swarm = self.ctx.torrents.join(self.ctx, hashes);
-        super::hint(&swarm, metainfo.as_ref(), magnet.as_deref()).await;
+        hint(&swarm, metainfo.as_ref(), magnet.as_deref()).await;
         Ok(Name::Torrent(Box::new((swarm, was_there))))
     }
 
