@@ -154,7 +154,7 @@ fn remove(folder: &Path) -> Result<()> {
 pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     let status = workspace
         .cargo()
-        .args(["build", "--release", "--workspace", "--bin", "potluck"])
+        .args(["build", "--release", "--package", "potluck"])
         .status();
     ensure!(
         status.context("cannot run cargo")?.success(),
