@@ -126,6 +126,8 @@ pub(super) struct Swarm {
     web_seeds: Vec<String>,
     /// Torrents for which peers of this one are asked.
     borrowers: Vec<Borrower>,
+    /// When peers were last offered to those.
+    offered: Instant,
     allowances: Allowances,
     /// The blocklist that its peers were held against.
     blocklist_version: u64,
@@ -181,6 +183,7 @@ pub(super) fn start(ctx: &Arc<Context>, hashes: InfoHashes) -> SwarmHandle {
         showing: None,
         web_seeds: Vec::new(),
         borrowers: Vec::new(),
+        offered: Instant::now(),
         allowances: allowances.clone(),
         blocklist_version: 0,
         news,
@@ -298,6 +301,9 @@ impl Swarm {
         // Only now: others that take bytes from here go on with the files under their final names.
         self.plan = None;
         self.members.retain(|_, member| member.guest.is_none());
+        for member in self.members.values_mut() {
+            member.source = None;
+        }
         if !was_fetched {
             self.begin_to_show();
         }
@@ -317,6 +323,10 @@ impl Swarm {
         }
         self.plan = Some(plan);
         self.failure = None;
+        for member in self.members.values_mut() {
+            // It was one of an earlier download, at most.
+            member.source = None;
+        }
         let keys: Vec<PeerKey> = self.members.keys().copied().collect();
         for key in keys {
             self.join_plan(key);

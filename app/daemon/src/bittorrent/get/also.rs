@@ -126,6 +126,8 @@ impl Get<'_> {
     pub(super) async fn check_also(&self, names: &[Name], path: &Path) -> Result<(), ErrorBody> {
         for name in names {
             let Name::Native(link) = name else { continue };
+            let roots = self.ctx.blocking(|store| store.roots()).await;
+            let held = roots.and_then(Result::ok).unwrap_or_default();
             let ask = ShareRequest::path(path, unix_now());
             let shared = self
                 .ctx
@@ -135,7 +137,7 @@ impl Get<'_> {
             let is_same = found == link.address;
             if is_same && self.request.serve {
                 self.ctx.provide(&found).await;
-            } else {
+            } else if held.iter().all(|root| root.address != found) {
                 let forgotten = self.ctx.blocking(move |store| store.remove(&found)).await;
                 if let Some(Err(error)) = forgotten {
                     tracing::warn!(%error, "what is not to be served is still listed");

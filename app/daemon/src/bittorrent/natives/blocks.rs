@@ -22,12 +22,17 @@ pub(super) struct FilePieces {
 }
 
 impl FilePieces {
-    /// Those of the file with this size. None when the torrent has no such file, or its blocks are no
+    /// Those of the one file with this size. None when the torrent has none or several, or its blocks are no
     /// groups of it.
     pub(super) fn new(content: &Content, size: u64) -> Option<Self> {
-        let mut files = content.metainfo.info().files().iter().enumerate();
-        let (index, file) =
-            files.find(|(_, file)| file.kind == FileKind::Regular && file.size == size)?;
+        let files = content.metainfo.info().files().iter().enumerate();
+        let mut alike =
+            files.filter(|(_, file)| file.kind == FileKind::Regular && file.size == size);
+        let (index, file) = alike.next()?;
+        // Of two, nothing says which it is.
+        if alike.next().is_some() {
+            return None;
+        }
         let piece_bytes = content.layout.piece_bytes();
         let is_aligned = file.offset.is_multiple_of(GROUP_BYTES)
             && piece_bytes.is_multiple_of(GROUP_BYTES)

@@ -84,9 +84,12 @@ impl Lent {
         }
     }
 
-    /// The peer answers nothing now; what was asked is forgotten, and borrowers are told by the swarm.
+    /// The peer answers nothing now, and what was asked is forgotten.
     pub(super) fn choked(&mut self) {
-        self.orders.clear();
+        for lent in std::mem::take(&mut self.orders).into_values() {
+            let what = News::Refused { order: lent.order };
+            self.news.push((lent.loan, what));
+        }
     }
 
     /// Whether a block is still wanted. None when the order is one of our own.

@@ -8,8 +8,12 @@ use super::{Request, Swarm};
 use potluck_bittorrent::Overlap;
 use potluck_content::PieceSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+/// How often peers are offered that a borrower did not take: it may not have begun, or had no room.
+const OFFER_EVERY: Duration = Duration::from_secs(1);
 
 /// A peer that is lent.
 pub(super) struct LoanOut {
@@ -53,6 +57,8 @@ impl Swarm {
         if member.guest.is_some() {
             return;
         }
+        // Those that were not taken, or not kept, are offered again.
+        member.loans.retain(|loan| !loan.view.is_closed());
         for borrower in &self.borrowers {
             let known = member
                 .loans
@@ -109,8 +115,23 @@ impl Swarm {
         self.interest();
     }
 
-    /// Forgets borrowers that are fetched no longer.
+    /// Forgets borrowers that are fetched no longer, and offers peers again that were not taken.
     pub(super) fn tick_loans(&mut self) {
+        if self.borrowers.is_empty() {
+            return;
+        }
+        if self.offered.elapsed() >= OFFER_EVERY {
+            self.offered = Instant::now();
+            let open = |loan: &&LoanOut| !loan.view.is_closed();
+            let wanted = self.borrowers.len();
+            let idle = self.members.iter().filter(|(_, member)| {
+                member.guest.is_none() && member.loans.iter().filter(open).count() < wanted
+            });
+            let idle: Vec<PeerKey> = idle.map(|(key, _)| *key).collect();
+            for key in idle {
+                self.lend(key, None);
+            }
+        }
         let before = self.borrowers.len();
         self.borrowers
             .retain(|borrower| !borrower.ended.is_cancelled());

@@ -50,6 +50,8 @@ pub(super) struct Member {
     /// Since when it wants nothing of the pieces that it is shown one by one, at most.
     pub(super) shown_since: Option<Instant>,
     pub(super) source: Option<SourceId>,
+    /// It was asked for pieces since it let us ask.
+    pub(super) asked: bool,
     /// How often it let us ask and took that back without an answer.
     pub(super) vain: Vain,
     /// Bytes of blocks that came from it.
@@ -147,6 +149,7 @@ impl Member {
             upload_only: false,
             shown_since: None,
             source: None,
+            asked: false,
             vain: Vain::default(),
             received: 0,
             delivered: 0,
@@ -258,6 +261,10 @@ impl Swarm {
             self.delivered.insert(member.name(), member.delivered);
         }
         self.leave_plan(member.source);
+        if member.is_local() {
+            // What was to come from here is asked of others again.
+            self.reserve(&PieceSet::new(member.claims.len()));
+        }
         self.learning.remove_peer(key);
         self.shows_no_more(key, &member.claims);
         let now = self.now();
@@ -294,6 +301,10 @@ impl Swarm {
 
     /// Ends a connection and refuses the peer from now on.
     pub(super) fn ban(&mut self, key: PeerKey, reason: &str) {
+        // Copies on this machine keep count of their own wrong pieces.
+        if self.members.get(&key).is_some_and(Member::is_local) {
+            return;
+        }
         let Some(address) = self.members.get(&key).map(|member| member.address) else {
             return;
         };
@@ -303,8 +314,11 @@ impl Swarm {
 
     fn refuse(&mut self, address: SocketAddr, reason: &str) {
         tracing::warn!(%address, %reason, "a BitTorrent peer is refused");
-        self.addresses.ban(address.ip());
-        self.addresses.forget(&address);
+        // Guests have no address by which they could be refused.
+        if !address.ip().is_unspecified() {
+            self.addresses.ban(address.ip());
+            self.addresses.forget(&address);
+        }
         if self.banned.len() >= MAX_BANNED_TOLD {
             self.banned.remove(0);
         }

@@ -84,7 +84,8 @@ impl Swarm {
             return;
         };
         member.chokes = chokes;
-        let (received, was_asked) = (member.received, member.source.is_some() && member.we_want);
+        let was_asked = std::mem::take(&mut member.asked) && member.guest.is_none();
+        let received = member.received;
         if !chokes {
             member.vain.begin(received);
         } else if member.vain.end(received, was_asked) {

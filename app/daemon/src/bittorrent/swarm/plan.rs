@@ -258,6 +258,7 @@ impl Swarm {
             };
             let key = plan.sources.get(&source);
             if let Some(member) = key.and_then(|key| self.members.get_mut(key)) {
+                member.asked |= matches!(command, Command::Fetch { .. });
                 member.tell(command);
             }
         }
