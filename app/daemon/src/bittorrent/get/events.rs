@@ -42,6 +42,19 @@ struct State {
     received: u64,
 }
 
+impl State {
+    /// Whether it is time to tell again what is awaited.
+    fn is_due(&mut self) -> bool {
+        let is_due = self
+            .last_waiting
+            .is_none_or(|last| last.elapsed() >= WAITING_EVERY);
+        if is_due {
+            self.last_waiting = Some(Instant::now());
+        }
+        is_due
+    }
+}
+
 impl Events {
     pub(super) fn new(
         to: mpsc::Sender<GetEvent>,
@@ -85,11 +98,7 @@ impl Events {
     /// Says, now and then, why it is not begun.
     pub(in crate::bittorrent) fn queued(&self, reason: String) {
         let mut state = super::lock(&self.state);
-        let due = state
-            .last_waiting
-            .is_none_or(|last| last.elapsed() >= WAITING_EVERY);
-        if due {
-            state.last_waiting = Some(Instant::now());
+        if state.is_due() {
             self.tell(GetEvent::Waiting {
                 phase: Phase::Queued,
                 reason,
@@ -123,11 +132,7 @@ impl Events {
                 "a .torrent file, or a magnet link with trackers, needs less luck",
             ));
         }
-        let due = state
-            .last_waiting
-            .is_none_or(|last| last.elapsed() >= WAITING_EVERY);
-        if due {
-            state.last_waiting = Some(Instant::now());
+        if state.is_due() {
             self.tell(GetEvent::Waiting {
                 phase: Phase::Finding,
                 reason: format!("waiting to be told what the torrent is: {}", who(snapshot)),

@@ -104,7 +104,7 @@ impl Swarm {
             },
             address: borrowed.address,
             client: borrowed.client,
-            way: format!("{}, of another torrent", borrowed.way),
+            way: borrowed.way,
         };
         let (view, lender, overlap) = (borrowed.view, borrowed.lender, borrowed.overlap);
         self.welcome(described, |swarm, key, commands| {

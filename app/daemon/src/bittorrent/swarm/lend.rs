@@ -85,7 +85,7 @@ impl Swarm {
                         overlap: Arc::clone(&borrower.overlap),
                         name: member.name(),
                         client: member.client.clone(),
-                        way: member.way.clone(),
+                        way: format!("{}, of another torrent", member.way),
                         address: member.address,
                     };
                     // One that has no room for it now is asked again with the next news of the peer.
