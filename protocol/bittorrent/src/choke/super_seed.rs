@@ -10,9 +10,10 @@ pub const MAX_SUPER_SEED_PEERS: usize = 1024;
 /// How long a peer has to spread a piece, from the last block of it that it took.
 pub const STALL_TIME: Duration = Duration::from_secs(120);
 
-/// Pieces that are shown to a peer before one of them was spread: two, so that it has something to ask
-/// for while the other is on its way.
-const MAX_SHOWN: usize = 2;
+/// Pieces that are shown to a peer before one of them was spread: as many as keep it asking while others
+/// are on their way to a third peer. Measured with 8 libtorrent leeches on shaped lines: with two the last
+/// of them is done a seventh later, and with eight the seed sends more twice.
+const MAX_SHOWN: usize = 4;
 /// The same for a peer that is alone, once it has taken as many: nobody is there to spread to, and it
 /// is not to wait for each piece.
 const MAX_SHOWN_ALONE: usize = 64;
