@@ -29,6 +29,7 @@ mod seed;
 mod share;
 mod source;
 mod swarm;
+mod users;
 mod watch;
 mod web_peer;
 
@@ -65,6 +66,7 @@ use std::time::Duration;
 use swarm::SwarmHandle;
 use tokio::sync::{Mutex as AsyncMutex, watch as latest};
 use tokio_util::task::TaskTracker;
+use users::Use;
 use watch::Watched;
 
 /// How long swarms may take to end.
@@ -231,22 +233,23 @@ impl Torrents {
 
     /// Whether a torrent is served or fetched now.
     fn is_active(&self, hashes: &InfoHashes) -> bool {
-        let is_open = |swarm: SwarmHandle| !swarm.requests.is_closed();
+        let is_open = |swarm: SwarmHandle| !swarm.users.has_ended();
         names(hashes).any(|name| self.find(&name).is_some_and(is_open))
     }
 
-    /// The swarm of a torrent, which is started if there is none.
-    fn join(&self, ctx: &Arc<Context>, hashes: InfoHashes) -> SwarmHandle {
+    /// The swarm of a torrent, which is started if there is none. It ends with its last user, unless it
+    /// seeds.
+    fn join(&self, ctx: &Arc<Context>, hashes: InfoHashes) -> Use {
         let mut swarms = lock(&self.swarms);
         let known = names(&hashes).find_map(|name| swarms.get(&name).cloned());
-        if let Some(known) = known.filter(|known| !known.requests.is_closed()) {
+        if let Some(known) = known.and_then(Use::begin) {
             return known;
         }
         let handle = swarm::start(ctx, hashes);
         for name in names(&hashes) {
             swarms.insert(name, handle.clone());
         }
-        handle
+        Use::first(handle)
     }
 
     /// Waits until all swarms have ended, which they do when the node shuts down: downloads make a last
@@ -268,7 +271,7 @@ impl Torrents {
         for name in names(hashes) {
             if swarms
                 .get(&name)
-                .is_some_and(|known| known.requests.is_closed())
+                .is_some_and(|known| known.users.has_ended())
             {
                 swarms.remove(&name);
             }

@@ -8,9 +8,12 @@
 #[cfg(test)]
 mod tests;
 
+mod alike;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use alike::Alike;
 use potluck_content::PieceSet;
 
 use crate::wire::{BLOCK_BYTES, Block};
@@ -61,24 +64,20 @@ fn real(info: &Info) -> impl Iterator<Item = (usize, &FileEntry)> {
     files.filter(|(_, file)| file.kind == FileKind::Regular && file.size > 0)
 }
 
-fn name(file: &FileEntry) -> &str {
-    let path = file.path.as_str();
-    path.rsplit('/').next().unwrap_or(path)
-}
-
 impl Overlap {
     /// Compares two torrents.
     #[must_use]
     pub fn new(ours: &Info, theirs: &Info) -> Self {
-        let mut by_size: BTreeMap<u64, Vec<(usize, &FileEntry)>> = BTreeMap::new();
+        let mut by_size: BTreeMap<u64, Alike<'_>> = BTreeMap::new();
         for (index, file) in real(theirs) {
-            by_size.entry(file.size).or_default().push((index, file));
+            by_size.entry(file.size).or_default().add(index, file);
         }
+        let theirs_at = |index: usize| theirs.files().get(index).map_or(0, |file| file.offset);
         let mut files = BTreeMap::new();
         let mut our_starts = BTreeMap::new();
         for (index, file) in real(ours) {
-            let alike = by_size.get(&file.size).map_or(&[][..], Vec::as_slice);
-            let Some((theirs, other, is_proven)) = same(file, alike) else {
+            let alike = by_size.get(&file.size);
+            let Some((theirs, is_proven)) = alike.and_then(|alike| alike.same(file)) else {
                 continue;
             };
             our_starts.insert(index, file.offset);
@@ -89,7 +88,7 @@ impl Overlap {
                     theirs,
                     size: file.size,
                     is_proven,
-                    their_start: other.offset,
+                    their_start: theirs_at(theirs),
                 },
             );
         }
@@ -277,26 +276,4 @@ impl Overlap {
             pieces
         })
     }
-}
-
-/// Which of the other torrent's files of the same size is our file.
-fn same<'a>(
-    file: &FileEntry,
-    alike: &[(usize, &'a FileEntry)],
-) -> Option<(usize, &'a FileEntry, bool)> {
-    let proven = alike
-        .iter()
-        .find(|(_, other)| file.root.is_some() && other.root == file.root);
-    if let Some((index, other)) = proven {
-        return Some((*index, other, true));
-    }
-    let mut open = alike
-        .iter()
-        .filter(|(_, other)| other.root.is_none() || file.root.is_none());
-    let named = open.clone().find(|(_, other)| name(other) == name(file));
-    let (index, other) = match named {
-        Some(named) => named,
-        None => open.next().filter(|_| open.next().is_none())?,
-    };
-    Some((*index, other, false))
 }

@@ -1,8 +1,12 @@
 //! How fast bytes of one torrent may pass: within its own limit, and within the node's.
 
 use crate::context::Context;
+use potluck_bittorrent::choke::ChokeConfig;
 use potluck_net::Limiter;
 use potluck_store::records::TorrentOwnerRecord;
+
+/// Peers that are served at a time when the owner set no limit.
+const UNLIMITED_SLOTS: u32 = 8;
 
 /// What may pass in one direction.
 #[derive(Clone)]
@@ -19,9 +23,15 @@ impl Allowance {
         }
     }
 
+    /// Bytes a second that may pass, if that is limited.
+    fn rate(&self) -> Option<u64> {
+        let limits = [self.own.rate(), self.node.rate()];
+        limits.into_iter().flatten().min()
+    }
+
     /// Whether bytes may have to wait.
     pub(super) fn is_limited(&self) -> bool {
-        self.own.rate().is_some() || self.node.rate().is_some()
+        self.rate().is_some()
     }
 
     /// Waits until `bytes` may pass. The torrent's own limit comes first, so that whoever is slow
@@ -53,6 +63,17 @@ impl Allowances {
         self.up.own.set(owner.up_rate);
         self.down.own.set(owner.down_rate);
     }
+
+    /// How many peers are served at a time: by the narrower limit, if there is one.
+    pub(super) fn choking(&self) -> ChokeConfig {
+        match self.up.rate() {
+            Some(rate) => ChokeConfig::for_upload(rate),
+            None => ChokeConfig {
+                slots: UNLIMITED_SLOTS,
+                ..ChokeConfig::default()
+            },
+        }
+    }
 }
 
 #[cfg(test)]
@@ -66,7 +87,7 @@ mod tests {
         let allowance = Allowance::within(&node);
         assert!(!allowance.is_limited());
         allowance.own.set(Some(100_000));
-        assert!(allowance.is_limited());
+        assert_eq!(allowance.rate(), Some(100_000));
         let begun = Instant::now();
         allowance.take(50_000).await;
         assert!(begun.elapsed() >= Duration::from_millis(300), "its own");

@@ -167,6 +167,15 @@ impl Assemblies {
         !assembly.ended && matches!(assembly.blocks.get(index), Some(None))
     }
 
+    /// Whether all of a piece came and is being checked.
+    pub(super) fn is_checking(&self, piece: u32) -> bool {
+        let open = lock(&self.open).get(&piece).cloned();
+        open.is_some_and(|open| {
+            let assembly = lock(&open);
+            !assembly.ended && assembly.left == 0
+        })
+    }
+
     /// Takes a block of a piece that is not complete. `is_complete` is asked while nobody else can
     /// complete it.
     pub(super) fn take<P: Place>(

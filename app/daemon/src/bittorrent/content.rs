@@ -188,6 +188,11 @@ impl Content {
             && self.assemblies.is_missing(block)
     }
 
+    /// Whether all of a piece came and is being checked.
+    pub(super) fn is_checking(&self, piece: u32) -> bool {
+        self.assemblies.is_checking(piece)
+    }
+
     /// Takes a block that a peer sent. Does file work.
     pub(super) fn take(
         &self,

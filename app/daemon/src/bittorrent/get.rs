@@ -5,7 +5,8 @@ mod events;
 mod named;
 
 use super::content::{Content, Files};
-use super::swarm::{NewDownload, Request, Snapshot, SwarmHandle};
+use super::swarm::{NewDownload, Request, Snapshot};
+use super::users::Use;
 use super::{copies, listen, lock, queue};
 use crate::clock::unix_now;
 use crate::context::Context;
@@ -21,6 +22,7 @@ use potluck_store::{
 use potluck_transfer::Order;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -62,7 +64,6 @@ pub(crate) async fn get(
         None
     };
     listen::begin(ctx).await?;
-    let was_there = ctx.torrents.is_active(&hashes);
     let swarm = ctx.torrents.join(ctx, hashes);
     hint(&swarm, metainfo.as_ref(), magnet.as_deref()).await;
     let get = Get {
@@ -72,10 +73,13 @@ pub(crate) async fn get(
         events,
         stop,
         started: Instant::now(),
+        fetches: AtomicBool::new(false),
     };
     let done = get.run(metainfo, magnet.as_deref()).await;
-    if done.is_err() && !was_there {
-        get.swarm.stop.cancel();
+    if done.is_err() && get.fetches.load(Ordering::Relaxed) {
+        // What it seeded before is not whole any more.
+        get.swarm.keep_no_more();
+        get.swarm.ask(Request::StopDownload).await;
     }
     done
 }
@@ -99,10 +103,12 @@ async fn is_complete(ctx: &Arc<Context>, hashes: &InfoHashes) -> bool {
 struct Get<'a> {
     ctx: &'a Arc<Context>,
     request: &'a GetRequest,
-    swarm: SwarmHandle,
+    swarm: Use,
     events: Events,
     stop: &'a CancellationToken,
     started: Instant,
+    /// The swarm fetches for this one, and for no other.
+    fetches: AtomicBool,
 }
 
 impl Get<'_> {
@@ -123,6 +129,7 @@ impl Get<'_> {
         if let Some((_, Some(reader))) = held.filter(|(info, _)| info.place == dest)
             && reader.have().is_full()
         {
+            self.swarm.keep();
             self.swarm.ask(Request::Serve(Arc::new(reader))).await;
             return Ok(self.events.already_here(&metainfo, &dest));
         }
@@ -136,7 +143,7 @@ impl Get<'_> {
         } else {
             Order::RarestFirst
         };
-        let content = self.download(&download, order).await;
+        let content = self.download(&download, order).await?;
         let asking = self.ask_also(&names, &content);
         let last = self.fetch().await?;
         drop(asking);
@@ -253,11 +260,18 @@ impl Get<'_> {
     }
 
     /// Tells the swarm to fetch what is neither here nor being fetched for another torrent.
-    async fn download(&self, download: &Arc<TorrentDownload>, order: Order) -> Arc<Content> {
+    async fn download(
+        &self,
+        download: &Arc<TorrentDownload>,
+        order: Order,
+    ) -> Result<Arc<Content>, ErrorBody> {
         let files = Files::Coming(Arc::clone(download));
         let content = Arc::new(Content::new(download.metainfo(), files));
         let requests = self.swarm.requests.clone();
-        let (registered, siblings) = self.ctx.torrents.fetching.begin(&content, requests);
+        let (fetching, new) = (Arc::clone(&self.ctx.torrents.fetching), Arc::clone(&content));
+        // Comparing torrents of very many files takes a while.
+        let begun = tokio::task::spawn_blocking(move || fetching.begin(&new, requests)).await;
+        let (registered, siblings) = begun.map_err(|_| errors::stopping())?;
         let copies = copies::find(self.ctx, &content, &siblings).await;
         let borrowers = siblings.into_iter().map(|sibling| sibling.borrower);
         let new = NewDownload {
@@ -268,8 +282,9 @@ impl Get<'_> {
             borrowers: borrowers.collect(),
             registered,
         };
+        self.fetches.store(true, Ordering::Relaxed);
         self.swarm.ask(Request::Download(Box::new(new))).await;
-        content
+        Ok(content)
     }
 
     /// Puts the owner's limits for the torrent in force, which an earlier run may have left.
@@ -331,9 +346,13 @@ impl Get<'_> {
         });
         let (path, reader) = finished.await.map_err(|_| errors::stopping())??;
         match reader {
-            Some(reader) => self.swarm.ask(Request::Serve(Arc::new(reader))).await,
-            None => self.swarm.ask(Request::End).await,
+            Some(reader) => {
+                self.swarm.keep();
+                self.swarm.ask(Request::Serve(Arc::new(reader))).await;
+            }
+            None => self.swarm.ask(Request::StopDownload).await,
         }
+        self.fetches.store(false, Ordering::Relaxed);
         Ok(self.events.done(extent, &path, last, self.started, serve))
     }
 }

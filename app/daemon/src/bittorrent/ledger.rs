@@ -2,7 +2,7 @@
 //! held against the owner's goals.
 
 use super::goals::{Given, Goals};
-use super::swarm::{Request, SwarmHandle};
+use super::swarm::SwarmHandle;
 use super::{lock, seed};
 use crate::config::Rules;
 use crate::context::Context;
@@ -165,7 +165,7 @@ async fn turn(ctx: &Arc<Context>, is_due: bool) {
     // Written first: who sees that it is not served can see why.
     write(ctx, &mut books).await;
     for swarm in ended {
-        swarm.ask(Request::End).await;
+        swarm.end();
     }
 }
 

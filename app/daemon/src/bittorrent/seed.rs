@@ -57,6 +57,7 @@ pub(super) async fn serve(ctx: &Arc<Context>, info: &TorrentInfo) {
     let swarm = ctx.torrents.join(ctx, metainfo.info().hashes());
     swarm.allowances.set(&info.owner);
     swarm.ask(Request::Know(Arc::clone(&metainfo))).await;
+    swarm.keep();
     swarm.ask(Request::Serve(Arc::new(reader))).await;
     swarm
         .ask(Request::Trackers(metainfo.trackers.clone()))
@@ -163,7 +164,7 @@ pub(super) async fn forget(
     hashes: &InfoHashes,
 ) -> Result<bool, ErrorBody> {
     if let Some(swarm) = super::hello::name(hashes).and_then(|name| ctx.torrents.find(&name)) {
-        swarm.ask(Request::End).await;
+        swarm.end();
     }
     let removed = ctx.blocking(move |store| store.remove_torrent(&key)).await;
     let removed = removed.ok_or_else(errors::stopping)?;

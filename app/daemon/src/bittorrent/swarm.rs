@@ -20,13 +20,14 @@ use super::fetching::{Borrower, Registered};
 use super::hello::Hello;
 use super::loan::Borrowed;
 use super::news::PeerNews;
+use super::users::Users;
 use super::{Incoming, PeerKey};
 use crate::context::Context;
 use dial::Dialed;
 use learn::Learning;
 use members::Member;
 use plan::Plan;
-use potluck_bittorrent::choke::{ChokeConfig, Choker, SuperSeed};
+use potluck_bittorrent::choke::{Choker, SuperSeed};
 use potluck_bittorrent::{InfoHashes, Metainfo};
 use potluck_content::PieceSet;
 use potluck_store::{TorrentDownload, TorrentReader};
@@ -47,8 +48,6 @@ use tokio_util::sync::CancellationToken;
 const NEWS: usize = 1024;
 /// Requests to a swarm that may wait.
 pub(super) const REQUESTS: usize = 64;
-/// Peers that are served at a time when the owner set no limit.
-const UNLIMITED_SLOTS: u32 = 8;
 /// How often it is told how things stand.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -74,8 +73,8 @@ pub(super) enum Request {
     Lend(Box<Borrower>),
     /// Serve what is here from now on.
     Serve(Arc<TorrentReader>),
-    /// What was fetched is not served; the swarm ends.
-    End,
+    /// Fetch no more: it is done, or nobody waits for it.
+    StopDownload,
 }
 
 /// A download that begins.
@@ -97,6 +96,7 @@ pub(super) struct SwarmHandle {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) status: watch::Receiver<Arc<Snapshot>>,
     pub(super) stop: CancellationToken,
+    pub(super) users: Users,
     /// How fast its bytes may pass.
     pub(super) allowances: Allowances,
 }
@@ -105,6 +105,12 @@ impl SwarmHandle {
     /// Asks something of the swarm; it may have ended.
     pub(super) async fn ask(&self, request: Request) {
         let _ = self.requests.send(request).await;
+    }
+
+    /// Ends the swarm, whoever needs it.
+    pub(super) fn end(&self) {
+        self.users.end();
+        self.stop.cancel();
     }
 }
 
@@ -150,17 +156,6 @@ pub(super) struct Totals {
     pub(super) sent: u64,
 }
 
-/// How many peers are served at a time: by the owner's limit, if there is one.
-fn choking(ctx: &Context) -> ChokeConfig {
-    match ctx.up.rate() {
-        Some(rate) => ChokeConfig::for_upload(rate),
-        None => ChokeConfig {
-            slots: UNLIMITED_SLOTS,
-            ..ChokeConfig::default()
-        },
-    }
-}
-
 /// Starts the task of a torrent.
 pub(super) fn start(ctx: &Arc<Context>, hashes: InfoHashes) -> SwarmHandle {
     let (requests, received) = mpsc::channel(REQUESTS);
@@ -176,7 +171,7 @@ pub(super) fn start(ctx: &Arc<Context>, hashes: InfoHashes) -> SwarmHandle {
         next_key: 0,
         addresses: Addresses::default(),
         dialing: JoinSet::new(),
-        choker: Choker::new(Duration::ZERO, choking(ctx)),
+        choker: Choker::new(Duration::ZERO, allowances.choking()),
         learning: Learning::new(hashes),
         plan: None,
         seeking: Seeking::new(ctx, &hashes),
@@ -196,8 +191,10 @@ pub(super) fn start(ctx: &Arc<Context>, hashes: InfoHashes) -> SwarmHandle {
     };
     let ended = stop.clone();
     let registry = Arc::clone(ctx);
+    let users = Users::default();
+    let used = users.clone();
     ctx.torrents.tasks.spawn(async move {
-        swarm.run(received, incoming, ended).await;
+        swarm.run(received, incoming, ended, used).await;
         registry.torrents.ended(&hashes);
     });
     SwarmHandle {
@@ -205,6 +202,7 @@ pub(super) fn start(ctx: &Arc<Context>, hashes: InfoHashes) -> SwarmHandle {
         requests,
         status: watched,
         stop,
+        users,
         allowances,
     }
 }
@@ -220,6 +218,7 @@ impl Swarm {
         mut requests: mpsc::Receiver<Request>,
         mut incoming: mpsc::Receiver<PeerNews>,
         stop: CancellationToken,
+        users: Users,
     ) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -229,7 +228,8 @@ impl Swarm {
             tokio::select! {
                 () = stop.cancelled() => break,
                 request = requests.recv() => match request {
-                    None | Some(Request::End) => break,
+                    None => break,
+                    Some(Request::StopDownload) => self.stop_download().await,
                     Some(request) => self.asked(request),
                 },
                 Some(news) = incoming.recv() => self.heard(news),
@@ -243,8 +243,7 @@ impl Swarm {
                 _ = ticks.tick() => self.tick(),
             }
         }
-        // What was sent last is counted too.
-        self.report();
+        users.end();
         // What was sent at last counts too.
         while let Ok(news) = incoming.try_recv() {
             self.heard(news);
@@ -255,6 +254,9 @@ impl Swarm {
             plan.close().await;
         }
         self.members.clear();
+        // Whoever asks something now learns at once that nobody hears it.
+        requests.close();
+        drop(requests);
         self.seeking.end().await;
     }
 
@@ -276,7 +278,7 @@ impl Swarm {
             Request::Borrow(borrowed) => self.borrow(*borrowed),
             Request::Lend(borrower) => self.lend_to(*borrower),
             Request::Serve(reader) => self.serve(&reader),
-            Request::End => {}
+            Request::StopDownload => {}
         }
     }
 
@@ -339,6 +341,22 @@ impl Swarm {
         self.interest();
     }
 
+    /// Nobody waits for what is fetched, or it is here and not to be served.
+    async fn stop_download(&mut self) {
+        let Some(plan) = self.plan.take() else {
+            return;
+        };
+        self.members.retain(|_, member| member.guest.is_none());
+        for member in self.members.values_mut() {
+            member.source = None;
+        }
+        if let Some(content) = &self.content {
+            content.move_to(Files::Nowhere);
+        }
+        plan.close().await;
+        self.interest();
+    }
+
     fn know(&mut self, content: Arc<Content>) {
         if content.metainfo.info().is_private() {
             self.seeking.go_private();
@@ -386,6 +404,7 @@ impl Swarm {
         self.tick_plan();
         self.tick_blocked();
         self.tick_members();
+        self.choker.set_config(self.now(), self.allowances.choking());
         self.tick_loans();
         self.tick_seeking();
         self.tick_showing();

@@ -64,8 +64,10 @@ impl<P: Copy + Ord> Choker<P> {
 
     /// Changes how many are served. More are at once, fewer from the next round on.
     pub fn set_config(&mut self, now: Duration, config: ChokeConfig) {
-        self.config = config;
-        self.refill(now);
+        if self.config != config {
+            self.config = config;
+            self.refill(now);
+        }
     }
 
     /// Says whether everything is here, so that what peers send counts no more. From the next round.

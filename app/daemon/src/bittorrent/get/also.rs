@@ -5,6 +5,7 @@ use super::super::fetching::Borrower;
 use super::super::natives::{self, NativeSearch};
 use super::super::source::is_torrent;
 use super::super::swarm::{Request, SwarmHandle};
+use super::super::users::Use;
 use super::Get;
 use super::named::{hint, named};
 use crate::clock::unix_now;
@@ -23,8 +24,8 @@ const MAX_NAMES: usize = 16;
 
 /// Another name of the same content.
 pub(super) enum Name {
-    /// A torrent, by its swarm, and whether that was there before.
-    Torrent(Box<(SwarmHandle, bool)>),
+    /// A torrent, by its swarm.
+    Torrent(Box<Use>),
     /// A file, by its own address.
     Native(Box<Link>),
 }
@@ -33,16 +34,6 @@ pub(super) enum Name {
 pub(super) struct Asking {
     _tasks: JoinSet<()>,
     _ended: DropGuard,
-}
-
-impl Drop for Name {
-    fn drop(&mut self) {
-        if let Self::Torrent(torrent) = self
-            && let (swarm, false) = &**torrent
-        {
-            swarm.stop.cancel();
-        }
-    }
 }
 
 impl Get<'_> {
@@ -67,10 +58,9 @@ impl Get<'_> {
 
     async fn torrent(&self, name: &str) -> Result<Name, ErrorBody> {
         let (hashes, metainfo, magnet) = named(name).await?;
-        let was_there = self.ctx.torrents.is_active(&hashes);
         let swarm = self.ctx.torrents.join(self.ctx, hashes);
         hint(&swarm, metainfo.as_ref(), magnet.as_deref()).await;
-        Ok(Name::Torrent(Box::new((swarm, was_there))))
+        Ok(Name::Torrent(Box::new(swarm)))
     }
 
     /// Asks the peers of all names for the content, too.
@@ -82,9 +72,9 @@ impl Get<'_> {
             let requests = self.swarm.requests.clone();
             match name {
                 // The other infohash of a hybrid, most likely.
-                Name::Torrent(torrent) if torrent.0.requests.same_channel(&requests) => {}
+                Name::Torrent(torrent) if torrent.requests.same_channel(&requests) => {}
                 Name::Torrent(torrent) => {
-                    let (swarm, user) = (torrent.0.clone(), self.events.sender());
+                    let (swarm, user) = (SwarmHandle::clone(torrent), self.events.sender());
                     tasks.spawn(async move {
                         if let Some(metainfo) = known(&swarm, &ended).await {
                             let lender = Content::new(metainfo, Files::Nowhere);

@@ -16,6 +16,7 @@ use potluck_bittorrent::session::{Event, Session};
 use potluck_bittorrent::wire::extended::{Extended, ExtendedHandshake, MetadataMessage};
 use potluck_bittorrent::wire::{Block, Geometry, HashRequest, Message, piece_head};
 use potluck_content::PieceSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -133,13 +134,25 @@ impl State {
 
     /// Asks the peer for what there is to ask.
     pub(super) fn ask(&mut self) {
-        if let Some(content) = &self.content {
-            let lent = &self.lent;
-            self.session
-                .fill(&mut |order, block| match lent.is_missing(order, &block) {
-                    Some(is_missing) => is_missing,
-                    None => content.is_missing(block),
-                });
+        let Some(content) = self.content.clone() else {
+            return;
+        };
+        let lent = &self.lent;
+        let mut needless: BTreeSet<(u32, u32)> = BTreeSet::new();
+        self.session.fill(&mut |order, block| {
+            let is_missing = lent.is_missing(order, &block);
+            let is_missing = is_missing.unwrap_or_else(|| content.is_missing(block));
+            if !is_missing {
+                needless.insert((order, block.piece));
+            }
+            is_missing
+        });
+        // Whoever gave an order hears of it also when nothing had to be asked for it.
+        for (order, piece) in needless {
+            if !Lent::is_lent(order) && content.is_checking(piece) {
+                self.checking.wait_for(piece, order);
+            }
+            self.end_if_done(order);
         }
     }
 

@@ -41,6 +41,9 @@ impl Rqbit {
             ])
             .args(["--listen-ip", "127.0.0.1", "--listen-port"])
             .arg(port.to_string())
+            // It tells trackers the port of its server otherwise, whatever it listens on.
+            .arg("--announce-port")
+            .arg(port.to_string())
             .args(["--http-api-listen-addr", &format!("127.0.0.1:{api}")]);
         if place.connection == Connection::Utp {
             command.args(["--disable-tcp-listen", "--disable-tcp-connect"]);
