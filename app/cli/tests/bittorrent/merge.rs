@@ -190,3 +190,34 @@ fn when_the_first_torrent_stops_the_second_fetches_by_itself() {
     same(&second.folder.join("film.bin"), &out.join("film.bin"));
     assert!(from(&done, "local") > 1 << 20, "{done}");
 }
+
+#[test]
+fn a_download_outlives_another_that_came_to_the_swarm_first() {
+    let scratch = Scratch::new("torrent_users");
+    film(&scratch);
+    let first = shelf(&scratch, "first", "v2", "64KiB");
+    let second = shelf(&scratch, "second", "hybrid", "64KiB");
+    settle(&scratch, "taker", &[]);
+    let taker = scratch.node("taker").start();
+    // The first to have to do with the second torrent, by another name of what it fetches.
+    let mut asking = taker
+        .run(["get", &first.link, "--also", &second.link, "-o"])
+        .arg(scratch.path("out1"))
+        .json()
+        .spawn();
+    asking.event("found");
+    let out = scratch.path("out2");
+    let mut fetching = begin(&taker, &second, &out);
+    // Who asks for the same again is told so, and takes nothing away.
+    let again = taker.run(["get", &second.link, "-o"]);
+    again.arg(scratch.path("out3")).fails(1);
+    asking.interrupt();
+    assert_eq!(asking.finish().code, 130);
+    fetching.event_where("more of it", |event| {
+        event["done_bytes"]
+            .as_u64()
+            .is_some_and(|done| done > 8 << 20)
+    });
+    fetching.finish().last("done");
+    same(&second.folder.join("film.bin"), &out.join("film.bin"));
+}

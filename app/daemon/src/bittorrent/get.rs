@@ -268,7 +268,10 @@ impl Get<'_> {
         let files = Files::Coming(Arc::clone(download));
         let content = Arc::new(Content::new(download.metainfo(), files));
         let requests = self.swarm.requests.clone();
-        let (fetching, new) = (Arc::clone(&self.ctx.torrents.fetching), Arc::clone(&content));
+        let (fetching, new) = (
+            Arc::clone(&self.ctx.torrents.fetching),
+            Arc::clone(&content),
+        );
         // Comparing torrents of very many files takes a while.
         let begun = tokio::task::spawn_blocking(move || fetching.begin(&new, requests)).await;
         let (registered, siblings) = begun.map_err(|_| errors::stopping())?;

@@ -404,7 +404,8 @@ impl Swarm {
         self.tick_plan();
         self.tick_blocked();
         self.tick_members();
-        self.choker.set_config(self.now(), self.allowances.choking());
+        self.choker
+            .set_config(self.now(), self.allowances.choking());
         self.tick_loans();
         self.tick_seeking();
         self.tick_showing();
