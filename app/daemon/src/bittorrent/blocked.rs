@@ -4,10 +4,11 @@ use super::lock;
 use crate::context::Context;
 use crate::errors;
 use arc_swap::ArcSwap;
+use flate2::bufread::MultiGzDecoder;
 use potluck_api::{BlocklistStatus, ErrorBody};
 use potluck_bittorrent::blocklist::{Blocklist, BlocklistLines, BlocklistReader};
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read};
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ use tokio::sync::Mutex as AsyncMutex;
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Bytes that are read at once.
 const READ: usize = 256 * 1024;
+/// How a file begins that was packed with gzip (RFC 1952), as lists are published.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// See the module.
 #[derive(Default)]
@@ -58,8 +61,19 @@ fn look(path: &Path) -> Option<Look> {
     ))
 }
 
+/// Opens a list, and unpacks it on the way if it is packed.
+fn open(path: &Path) -> std::io::Result<Box<dyn Read>> {
+    let mut file = BufReader::with_capacity(READ, File::open(path)?);
+    let is_packed = file.fill_buf()?.starts_with(&GZIP);
+    Ok(match is_packed {
+        // The reader of lists bounds what may come out of it.
+        true => Box::new(MultiGzDecoder::new(file)),
+        false => Box::new(file),
+    })
+}
+
 fn read(path: &Path) -> Result<(Blocklist, BlocklistLines), String> {
-    let mut file = File::open(path).map_err(|error| error.to_string())?;
+    let mut file: Box<dyn Read> = open(path).map_err(|error| error.to_string())?;
     let mut reader = BlocklistReader::default();
     let mut buffer = vec![0; READ];
     loop {
@@ -238,7 +252,18 @@ mod tests {
         std::fs::write(&path, "11.0.0.0/8").unwrap();
         blocked.follow(Some(path.clone())).await.unwrap();
         assert!(blocked.covers(ip("11.0.0.7")) && !blocked.covers(ip("10.0.0.7")));
+        let packed = std::fs::File::create(&path).unwrap();
+        let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+        std::io::Write::write_all(&mut packed, b"some:12.0.0.0-12.0.0.255\n").unwrap();
+        packed.finish().unwrap();
+        blocked.follow(Some(path.clone())).await.unwrap();
+        assert!(blocked.covers(ip("12.0.0.7")) && !blocked.covers(ip("11.0.0.7")));
+        // One that was cut short is of no use, and the old one holds.
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 4]).unwrap();
+        blocked.follow(Some(path.clone())).await.unwrap();
+        assert!(blocked.status(Some(&path)).unwrap().trouble.is_some());
         blocked.follow(None).await.unwrap();
-        assert!(!blocked.covers(ip("11.0.0.7")) && blocked.status(None).is_none());
+        assert!(!blocked.covers(ip("12.0.0.7")) && blocked.status(None).is_none());
     }
 }
