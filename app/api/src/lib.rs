@@ -12,6 +12,7 @@ mod node;
 mod owner;
 mod share;
 mod torrent;
+mod web;
 
 pub use config::{ConfigChange, ConfigEntry, ConfigReport, Rate, RateError};
 pub use doctor::{DoctorCheck, DoctorReport, Verdict};
@@ -32,6 +33,11 @@ pub use share::{
 pub use torrent::{
     FileState, FileVerdict, LeftOut, SeedEvent, SeedRequest, TorrentCheck, TorrentFile,
     TorrentMade, TorrentReport,
+};
+pub use web::{
+    Activity, ActivityLevel, ActivityList, Content, ContentFile, ContentKind, Download,
+    DownloadList, DownloadRequest, DownloadState, Health, Pieces, Session, SessionRequest, Upload,
+    UploadRequest,
 };
 
 /// Version of the HTTP API, part of every path: `/api/v1/…`.

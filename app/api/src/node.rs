@@ -15,6 +15,9 @@ pub struct ReadyEvent {
     pub version: String,
     /// Data directory.
     pub data: String,
+    /// Address of its pages for a browser; `potluck open` lets one in.
+    #[serde(default)]
+    pub page: String,
 }
 
 /// What a running daemon leaves in its data directory (mode 0600) so that commands find it.

@@ -100,6 +100,8 @@ pub(crate) enum Command {
     Id(Plain),
     /// Connect to a peer
     Connect(Connect),
+    /// Open the node's pages in a browser, at a link if one is given
+    Open(Open),
     /// Make torrent files, look into them, hold files against them
     Torrent(Torrent),
     /// Show and change settings
@@ -125,6 +127,18 @@ pub(crate) struct Up {
         hide_env_values = true
     )]
     pub(crate) api: Option<String>,
+}
+
+/// `open`
+#[derive(Debug, Args)]
+pub(crate) struct Open {
+    /// Link or CID to show
+    #[arg(value_name = "LINK")]
+    pub(crate) link: Option<String>,
+    /// Print the address instead of opening a browser; it lets one browser in, within a minute
+    #[arg(long, env = "POTLUCK_PRINT", hide_env_values = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub(crate) print: bool,
 }
 
 /// `share`

@@ -6,6 +6,7 @@ mod doctor;
 mod get;
 mod limit;
 mod node;
+mod open;
 mod roots;
 mod seed;
 mod share;
@@ -34,6 +35,7 @@ pub(crate) async fn run(app: &App, command: Command) -> Outcome {
         Command::Id(_) => node::id(app).await,
         Command::Connect(args) => node::connect(app, args).await,
         Command::Torrent(args) => Box::pin(torrent::run(app, args.action)).await,
+        Command::Open(args) => open::run(app, args).await,
         Command::Config(args) => config::run(app, args.action).await,
         Command::Doctor(_) => doctor::run(app).await,
         Command::Demo(args) => Box::pin(crate::demo::run(app, &args)).await,

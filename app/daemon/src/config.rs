@@ -5,11 +5,13 @@
 //! ignored is worse than a node that does not start.
 
 mod edit;
+mod gateway;
 mod keys;
 mod read;
 mod rules;
 mod value;
 
+pub use gateway::Gateway;
 pub use rules::Rules;
 pub(crate) use value::{parse_ratio, parse_size, parse_time, show_ratio, show_time};
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub share: Share,
     /// Whether and how it speaks `BitTorrent`.
     pub bittorrent: Bittorrent,
+    /// Pages, the local API and content over HTTP.
+    pub gateway: Gateway,
 }
 
 /// How the node meets others.

@@ -16,7 +16,6 @@ mod download;
 mod downloads;
 mod errors;
 mod frames;
-mod http;
 mod keys;
 mod native;
 mod node;
@@ -32,5 +31,6 @@ mod swarms;
 mod upkeep;
 mod upload_gate;
 mod verify;
+mod web;
 
 pub use node::{Node, Options, start};

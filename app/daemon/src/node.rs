@@ -10,7 +10,7 @@ use crate::peer_book::PeerBook;
 use crate::rates::RateBook;
 use crate::swarms::Swarms;
 use crate::upload_gate::UploadGate;
-use crate::{dial, errors, http, keys, serve, upkeep};
+use crate::{dial, errors, keys, serve, upkeep, web};
 use potluck_api::{API_FILE, ApiFile, ErrorBody, Rate, ReadyEvent};
 use potluck_identity::{NetworkKey, NodeKey};
 use potluck_net::{
@@ -20,7 +20,6 @@ use potluck_store::{Store, StoreOptions};
 use potluck_transfer::UploaderConfig;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -39,7 +38,7 @@ pub struct Options {
     pub peers: Vec<String>,
     /// No mDNS and no UPnP.
     pub no_lan: bool,
-    /// `HOST:PORT` for the API; `None`: a free port on loopback.
+    /// `HOST:PORT` for the API; `None`: as configured.
     pub api: Option<String>,
     /// Upload limit, above the configured one.
     pub up_limit: Option<Rate>,
@@ -112,17 +111,17 @@ pub async fn start(options: Options) -> Result<Node, ErrorBody> {
     let private = private_key(&data, &options, &config)?;
     let private_network = private.as_ref().map(NetworkKey::fingerprint);
     let named = named_peers(&options, &config)?;
-    let listener = api_listener(options.api.as_deref()).await?;
+    let ears = web::listen(options.api.as_deref(), &config, &data, options.in_command).await?;
     let (net, events, incoming) = start_net(&options, &config, key, private).await?;
     let ctx = context(data, store, net, &options, &config, private_network);
     let mut tasks = JoinSet::new();
-    let api = start_services(
+    let (api, page) = start_services(
         &ctx,
         &mut tasks,
         Incoming {
             events,
             incoming,
-            listener,
+            ears,
         },
         named,
         options.in_command,
@@ -133,6 +132,7 @@ pub async fn start(options: Options) -> Result<Node, ErrorBody> {
         api: api.url.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         data: ctx.data.display().to_string(),
+        page,
     };
     Ok(Node {
         ctx,
@@ -179,35 +179,6 @@ fn named_peers(options: &Options, config: &Config) -> Result<Vec<Multiaddr>, Err
         .chain(&config.net.peers)
         .map(|text| dial::parse(text))
         .collect()
-}
-
-async fn api_listener(asked: Option<&str>) -> Result<TcpListener, ErrorBody> {
-    let address = asked.unwrap_or("127.0.0.1:0");
-    let parsed: std::net::SocketAddr =
-        address
-            .replace("localhost", "127.0.0.1")
-            .parse()
-            .map_err(|_| {
-                errors::usage(
-                    format!("'{}' is not HOST:PORT", errors::clip(address)),
-                    "write for example --api 127.0.0.1:4770",
-                )
-            })?;
-    if !parsed.ip().is_loopback() {
-        return Err(errors::usage(
-            format!(
-                "the API is for this machine only, and {} is not loopback",
-                parsed.ip()
-            ),
-            "use 127.0.0.1 or [::1]; reach it from elsewhere through an SSH tunnel",
-        ));
-    }
-    TcpListener::bind(parsed).await.map_err(|error| {
-        errors::failed(
-            format!("cannot listen on {parsed} for the API: {error}"),
-            "choose another port with --api, or 0 for any free one",
-        )
-    })
 }
 
 type Started = (NetHandle, mpsc::Receiver<NetEvent>, mpsc::Receiver<Pipe>);
@@ -359,7 +330,7 @@ fn upload_config() -> UploaderConfig {
 struct Incoming {
     events: mpsc::Receiver<NetEvent>,
     incoming: mpsc::Receiver<Pipe>,
-    listener: TcpListener,
+    ears: web::Ears,
 }
 
 fn start_services(
@@ -368,14 +339,10 @@ fn start_services(
     from: Incoming,
     named: Vec<Multiaddr>,
     in_command: bool,
-) -> Result<ApiFile, ErrorBody> {
-    let address = from
-        .listener
-        .local_addr()
-        .map_err(|error| errors::failed(format!("the API has no address: {error}"), "try again"))?;
+) -> Result<(ApiFile, String), ErrorBody> {
     let token = keys::api_token()?;
     let api = ApiFile {
-        url: format!("http://{address}"),
+        url: format!("http://{}", from.ears.address),
         token: token.clone(),
         pid: std::process::id(),
     };
@@ -391,10 +358,10 @@ fn start_services(
         tasks.spawn(bittorrent::resume(Arc::clone(ctx)));
         tasks.spawn(bittorrent::watch(Arc::clone(ctx)));
     }
-    tasks.spawn(http::serve(Arc::clone(ctx), from.listener, token.into()));
+    let page = web::start(ctx, tasks, from.ears, &token);
     keys::write_private(
         &ctx.data.join(API_FILE),
         &serde_json::to_vec(&api).unwrap_or_default(),
     )?;
-    Ok(api)
+    Ok((api, page))
 }

@@ -21,9 +21,14 @@ const LOOK_TIME: Duration = Duration::from_secs(2);
 
 /// The link to give away.
 pub(crate) fn link(ctx: &Context, root: &Root) -> Link {
-    let mut link = Link::new(root.address);
-    link.name = Some(root.name.clone());
-    link.size = Some(root.bytes);
+    link_of(ctx, root.address, &root.name, root.bytes)
+}
+
+/// The link of something that may not be held yet.
+pub(crate) fn link_of(ctx: &Context, address: Address, name: &str, bytes: u64) -> Link {
+    let mut link = Link::new(address);
+    link.name = Some(name.to_owned());
+    link.size = Some(bytes);
     let mut addresses = ctx.net.listen_addresses();
     // Others need an address they can dial; loopback serves only when there is nothing else.
     let is_loopback = |text: &str| text.starts_with("/ip4/127.") || text.starts_with("/ip6/::1/");
@@ -145,7 +150,7 @@ async fn summary(ctx: &Arc<Context>, root: Root) -> Result<RootSummary, ErrorBod
 }
 
 /// Bytes that can be provided. Equal files are one blob, and yet each counts.
-fn available_bytes(store: &Store, root: &Address) -> Result<u64, Fault> {
+pub(crate) fn available_bytes(store: &Store, root: &Address) -> Result<u64, Fault> {
     let Some((layout, have)) = store.layout(root)?.zip(store.available(root)?) else {
         return Ok(0);
     };

@@ -50,6 +50,8 @@ fn say(app: &App, ready: &ReadyEvent) -> Outcome {
     }
     output.line(format!("data       {}", ready.data))?;
     output.line(format!("local API  {}", ready.api))?;
+    output.line(format!("page       {}", ready.page))?;
+    output.note("'potluck open' opens the page in a browser");
     output.note("ready; Ctrl-C stops the node");
     Ok(())
 }

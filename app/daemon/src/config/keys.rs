@@ -1,7 +1,7 @@
 //! The table of settings: names, help, and how each is read and shown.
 
 use super::value::{self, Wrong};
-use super::{Config, Dht, Encryption, SuperSeeding, rules};
+use super::{Config, Dht, Encryption, SuperSeeding, gateway, rules};
 use potluck_api::{ConfigEntry, Rate};
 use toml_edit::Value;
 
@@ -49,7 +49,7 @@ impl Key {
     }
 }
 
-/// Settings in the order in which they are shown; [`rules::KEYS`] follow.
+/// Settings in the order in which they are shown; [`rules::KEYS`] and [`gateway::KEYS`] follow.
 pub(super) const KEYS: [Key; 23] = [
     key(
         "net.listen",
@@ -293,7 +293,7 @@ fn show_rate(rate: Rate) -> String {
 
 /// Every setting.
 fn all() -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().chain(&rules::KEYS)
+    KEYS.iter().chain(&rules::KEYS).chain(&gateway::KEYS)
 }
 
 /// The setting of this name.

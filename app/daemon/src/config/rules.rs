@@ -93,7 +93,7 @@ pub(super) const KEYS: [Key; 6] = [
 ];
 
 /// An absolute path: a node that stays has no current folder that its owner knows of.
-fn path(value: &Value) -> Result<Option<PathBuf>, Wrong> {
+pub(super) fn path(value: &Value) -> Result<Option<PathBuf>, Wrong> {
     let text = value::text(value)?;
     if text.is_empty() {
         return Ok(None);
@@ -108,7 +108,7 @@ fn path(value: &Value) -> Result<Option<PathBuf>, Wrong> {
     Ok(Some(path))
 }
 
-fn show_path(path: Option<&PathBuf>) -> String {
+pub(super) fn show_path(path: Option<&PathBuf>) -> String {
     path.map(|path| path.display().to_string())
         .unwrap_or_default()
 }

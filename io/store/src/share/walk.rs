@@ -17,6 +17,10 @@ use crate::sys::{self, EntryKind};
 /// Entries between two calls of the progress callback.
 const TICK_ENTRIES: u64 = 1024;
 
+/// Folders of the data directory whose files are the owner's, and not the node's: what was handed over
+/// on a page.
+const OWNERS: [&str; 1] = ["shared"];
+
 /// A file that is to be shared.
 pub(super) struct Found {
     /// Which of the bases it lies under.
@@ -71,7 +75,7 @@ impl Walk {
         let named = one.as_ref().map(|one| named.unwrap_or(one).as_path());
         let own = fs::canonicalize(&task.inner.dir).unwrap_or_else(|_| task.inner.dir.clone());
         for path in &bases {
-            if own.starts_with(path) || path.starts_with(&own) {
+            if own.starts_with(path) || (path.starts_with(&own) && !is_owners(path, &own)) {
                 let (path, own) = (path.clone(), own);
                 return Err(ShareError::OwnDirectory { path, own });
             }
@@ -317,4 +321,13 @@ fn metadata(path: &Path) -> Result<fs::Metadata, ShareError> {
         path: path.to_path_buf(),
         source,
     })
+}
+
+/// Whether a path in the data directory lies in a folder of its owner.
+fn is_owners(path: &Path, own: &Path) -> bool {
+    let in_folder = |folder: &&str| {
+        let folder = own.join(folder);
+        path.starts_with(&folder) && path != folder
+    };
+    OWNERS.iter().any(|folder| in_folder(&folder))
 }

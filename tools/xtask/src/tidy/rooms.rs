@@ -52,9 +52,10 @@ pub(super) const ROOMS: &[Room] = &[
         Outside::Any,
     ),
     room("app/api", &[], Outside::Only(&["serde", "serde_json"])),
+    room("app/gateway", &["app/api"], Outside::Any),
     room(
         "app/daemon",
-        &["protocol/*", "io/*", "app/api"],
+        &["protocol/*", "io/*", "app/api", "app/gateway"],
         Outside::Any,
     ),
     Room {

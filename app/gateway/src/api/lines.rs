@@ -5,6 +5,7 @@ use axum::http::header;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::StreamExt as _;
+use potluck_api::ErrorBody;
 use serde::Serialize;
 use std::convert::Infallible;
 use tokio::sync::mpsc;
@@ -13,16 +14,23 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// Events that may wait for a slow reader.
 const QUEUE: usize = 64;
 
-/// Starts `work` with a place to put its events, and answers with those events as they come. When
-/// the reader goes away, the token given to `work` is cancelled.
-pub(super) fn respond<E, F>(work: impl FnOnce(mpsc::Sender<E>, CancellationToken) -> F) -> Response
+/// Starts `work` with a place to put its events, and answers with those events as they come, and at
+/// last with what `work` returns. When the reader goes away, the token given to `work` is cancelled.
+pub(super) fn respond<E, F>(
+    failed: fn(ErrorBody) -> E,
+    work: impl FnOnce(mpsc::Sender<E>, CancellationToken) -> F,
+) -> Response
 where
     E: Serialize + Send + 'static,
-    F: Future<Output = ()> + Send + 'static,
+    F: Future<Output = Result<E, ErrorBody>> + Send + 'static,
 {
     let (events, received) = mpsc::channel::<E>(QUEUE);
     let stop = CancellationToken::new();
-    tokio::spawn(work(events, stop.clone()));
+    let doing = work(events.clone(), stop.clone());
+    tokio::spawn(async move {
+        let last = doing.await.unwrap_or_else(failed);
+        let _ = events.send(last).await;
+    });
     let state: (mpsc::Receiver<E>, DropGuard) = (received, stop.drop_guard());
     let lines = futures::stream::unfold(state, |(mut received, guard)| async move {
         let event = received.recv().await?;

@@ -1,0 +1,142 @@
+//! Links as the gateway has them: opened, and described.
+
+use super::held;
+use crate::context::Context;
+use crate::{download, errors, roots};
+use potluck_api::{Content, ContentFile, ContentKind, ErrorBody, ExitCode};
+use potluck_content::{Manifest, Node};
+use potluck_gateway::{
+    Bytestream, OpenError, Opened, OpenedFile, OpenedKind, ReadFile, media_type,
+};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Files that a description lists.
+const MAX_FILES: usize = 10_000;
+
+/// A file with the node that reads it.
+struct Reader {
+    ctx: Arc<Context>,
+    file: held::OpenFile,
+}
+
+impl ReadFile for Reader {
+    fn read(&self, range: Range<u64>) -> Bytestream {
+        Box::pin(held::read(&self.ctx, &self.file, range))
+    }
+}
+
+pub(super) async fn open(
+    ctx: &Arc<Context>,
+    link: &str,
+    path: &[String],
+    patience: Duration,
+) -> Result<Opened, OpenError> {
+    let link = download::parse(link).map_err(OpenError::BadLink)?;
+    let found = match held::open(ctx, &link, path, patience).await {
+        Ok(found) => found,
+        Err(error) if error.code == ExitCode::NotFound && !path.is_empty() => {
+            // Either nobody has the folder, or the folder has no such path.
+            return Err(match held::open(ctx, &link, &[], Duration::ZERO).await {
+                Ok(_) => OpenError::NoSuchPath(error),
+                Err(_) => OpenError::NoProvider(error),
+            });
+        }
+        Err(error) => return Err(why(error)),
+    };
+    let kind = match found.kind {
+        held::Kind::File(file) => OpenedKind::File(OpenedFile {
+            bytes: file.bytes,
+            reader: Arc::new(Reader {
+                ctx: Arc::clone(ctx),
+                file,
+            }),
+        }),
+        held::Kind::Folder(entries) => OpenedKind::Folder(entries),
+    };
+    Ok(Opened {
+        cid: found.cid,
+        name: found.name,
+        kind,
+    })
+}
+
+fn why(error: ErrorBody) -> OpenError {
+    if error.code == ExitCode::NotFound {
+        OpenError::NoProvider(error)
+    } else {
+        OpenError::Failed(error)
+    }
+}
+
+/// What a page tells of a link.
+pub(super) async fn about(
+    ctx: &Arc<Context>,
+    link: &str,
+    patience: Duration,
+) -> Result<Content, OpenError> {
+    let link = download::parse(link).map_err(OpenError::BadLink)?;
+    let address = link.address;
+    let opened = held::open(ctx, &link, &[], patience).await.map_err(why)?;
+    let known = ctx.blocking(move |store| {
+        let root = store.root(&address)?;
+        let manifest = store.manifest(&address)?;
+        let have = roots::available_bytes(store, &address)?;
+        Ok::<_, potluck_store::Fault>((root, manifest, have))
+    });
+    let (root, manifest, have_bytes) = known
+        .await
+        .ok_or_else(|| OpenError::Failed(errors::stopping()))?
+        .map_err(|fault| OpenError::Failed(errors::fault(&fault)))?;
+    let name = match (&root, &link.name) {
+        (Some(root), _) => root.name.clone(),
+        (None, Some(name)) => potluck_content::safe_name(name),
+        (None, None) => address.to_string(),
+    };
+    let (kind, bytes, files, file_count) = match (&manifest, &opened.kind) {
+        (Some(manifest), _) => {
+            let files = list(manifest);
+            let count = manifest.files() as u64;
+            (ContentKind::Folder, manifest.total_bytes(), files, count)
+        }
+        (None, held::Kind::File(file)) => {
+            let files = vec![described(&name, file.bytes)];
+            (ContentKind::File, file.bytes, files, 1)
+        }
+        (None, held::Kind::Folder(_)) => (ContentKind::Folder, 0, Vec::new(), 0),
+    };
+    Ok(Content {
+        cid: address.to_string(),
+        media_type: (kind == ContentKind::File).then(|| media_type(&name)),
+        kind,
+        bytes,
+        files,
+        file_count,
+        have_bytes,
+        complete: have_bytes >= bytes,
+        link: roots::link_of(ctx, address, &name, bytes).to_string(),
+        magnet: None,
+        content_url: String::new(),
+        name,
+    })
+}
+
+fn list(manifest: &Manifest) -> Vec<ContentFile> {
+    let files = manifest
+        .entries()
+        .iter()
+        .filter_map(|entry| match entry.node {
+            Node::File { size, .. } => Some(described(entry.path.as_str(), size)),
+            Node::Directory | Node::Symlink { .. } => None,
+        });
+    files.take(MAX_FILES).collect()
+}
+
+fn described(path: &str, bytes: u64) -> ContentFile {
+    ContentFile {
+        media_type: media_type(path),
+        path: path.to_owned(),
+        bytes,
+    }
+}

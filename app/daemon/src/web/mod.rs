@@ -1,0 +1,39 @@
+//! The node behind the gateway: what `potluck_gateway` asks, answered by the services of the daemon.
+
+mod activity;
+mod content;
+mod held;
+mod host;
+mod listen;
+mod uploads;
+
+pub(crate) use listen::{Ears, listen};
+
+use crate::context::Context;
+use host::Web;
+use potluck_gateway::{Gateway, Journal};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Makes the gateway of a node, starts it, and gives the address of its first page.
+pub(crate) fn start(
+    ctx: &Arc<Context>,
+    tasks: &mut JoinSet<()>,
+    ears: Ears,
+    token: &str,
+) -> String {
+    let journal = Arc::new(Journal::default());
+    let web = Arc::new(Web::new(Arc::clone(ctx)));
+    let gateway = Gateway::new(
+        Arc::clone(&web) as Arc<dyn potluck_gateway::Host>,
+        Arc::clone(&journal),
+        ears.port,
+        token,
+        ctx.shutdown.clone(),
+    );
+    let page = gateway.page();
+    tasks.spawn(activity::keep(Arc::clone(ctx), journal));
+    tasks.spawn(async move { web.uploads.tidy().await });
+    tasks.spawn(gateway.serve(ears.listeners));
+    page
+}

@@ -1,0 +1,136 @@
+//! Secrets that let someone in: the token of programs, tickets, and sessions of browsers.
+
+use crate::gateway::random;
+use potluck_api::ErrorBody;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use subtle::ConstantTimeEq as _;
+
+/// How long a ticket can be used.
+const TICKET_TIME: Duration = Duration::from_secs(60);
+/// How long a browser stays in.
+const SESSION_TIME: Duration = Duration::from_secs(30 * 86_400);
+/// Tickets and sessions at once; the oldest go first.
+const MOST: usize = 64;
+
+/// All secrets of one run of the node.
+pub(crate) struct Access {
+    token: String,
+    tickets: Secrets,
+    sessions: Secrets,
+}
+
+impl Access {
+    pub(crate) fn new(token: &str) -> Self {
+        Self {
+            token: token.to_owned(),
+            tickets: Secrets::new(TICKET_TIME),
+            sessions: Secrets::new(SESSION_TIME),
+        }
+    }
+
+    /// Whether this is the token of `api.json`.
+    pub(crate) fn is_token(&self, given: &str) -> bool {
+        same(&self.token, given)
+    }
+
+    /// Whether a browser came in with this secret.
+    pub(crate) fn is_session(&self, given: &str) -> bool {
+        self.sessions.holds(given)
+    }
+
+    /// A secret that opens one session.
+    pub(crate) fn ticket(&self) -> Result<String, ErrorBody> {
+        self.tickets.make()
+    }
+
+    /// Opens a session for a ticket; `None` when the ticket is none, too old, or used.
+    pub(crate) fn enter(&self, ticket: &str) -> Option<Result<String, ErrorBody>> {
+        self.tickets.take(ticket).then(|| self.sessions.make())
+    }
+}
+
+/// Takes the same time wherever the first difference is.
+fn same(a: &str, b: &str) -> bool {
+    a.as_bytes().ct_eq(b.as_bytes()).into()
+}
+
+struct Secrets {
+    time: Duration,
+    held: Mutex<VecDeque<(Instant, String)>>,
+}
+
+impl Secrets {
+    fn new(time: Duration) -> Self {
+        Self {
+            time,
+            held: Mutex::default(),
+        }
+    }
+
+    /// Those that still count.
+    fn fresh(&self) -> MutexGuard<'_, VecDeque<(Instant, String)>> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|(made, _)| made.elapsed() < self.time);
+        held
+    }
+
+    fn make(&self) -> Result<String, ErrorBody> {
+        let secret = random()?;
+        let mut held = self.fresh();
+        if held.len() == MOST {
+            held.pop_front();
+        }
+        held.push_back((Instant::now(), secret.clone()));
+        Ok(secret)
+    }
+
+    fn holds(&self, given: &str) -> bool {
+        // All are compared, so that time does not tell which one it was.
+        let mut found = false;
+        for (_, secret) in self.fresh().iter() {
+            found |= same(secret, given);
+        }
+        found
+    }
+
+    fn take(&self, given: &str) -> bool {
+        let mut held = self.fresh();
+        let before = held.len();
+        held.retain(|(_, secret)| !same(secret, given));
+        held.len() < before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_opens_one_session_and_nothing_else() {
+        let access = Access::new("token");
+        assert!(access.is_token("token"));
+        for wrong in ["", "toke", "tokem", "token2"] {
+            assert!(!access.is_token(wrong), "{wrong}");
+        }
+        let ticket = access.ticket().unwrap();
+        assert!(!access.is_session(&ticket) && !access.is_token(&ticket));
+        let session = access.enter(&ticket).unwrap().unwrap();
+        assert!(access.is_session(&session));
+        assert!(access.enter(&ticket).is_none() && access.enter(&session).is_none());
+        assert!(!access.is_session("") && !access.is_session("token"));
+    }
+
+    #[test]
+    fn secrets_age_and_are_so_many_at_most() {
+        let secrets = Secrets::new(Duration::ZERO);
+        let old = secrets.make().unwrap();
+        assert!(!secrets.holds(&old) && !secrets.take(&old));
+        let secrets = Secrets::new(Duration::from_secs(60));
+        let first = secrets.make().unwrap();
+        let more: Vec<String> = (0..MOST).map(|_| secrets.make().unwrap()).collect();
+        assert!(!secrets.holds(&first));
+        assert!(more.iter().all(|secret| secrets.holds(secret)));
+    }
+}

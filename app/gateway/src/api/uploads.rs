@@ -1,0 +1,48 @@
+//! Files that a page hands over to be shared.
+
+use super::{Shared, lines};
+use crate::answer::{ApiError, Given};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{Json, Response};
+use futures::StreamExt as _;
+use potluck_api::{ErrorBody, ExitCode, ShareEvent, Upload, UploadRequest};
+
+pub(super) async fn begin(
+    State(gateway): State<Shared>,
+    Given(request): Given<UploadRequest>,
+) -> Result<Json<Upload>, ApiError> {
+    let id = gateway.host.upload_begin(&request.name).await?;
+    Ok(Json(Upload { id }))
+}
+
+pub(super) async fn file(
+    State(gateway): State<Shared>,
+    Path((id, path)): Path<(String, String)>,
+    body: Body,
+) -> Result<StatusCode, ApiError> {
+    let path: Vec<String> = path.split('/').map(ToOwned::to_owned).collect();
+    let body = body.into_data_stream().map(|part| {
+        part.map_err(|error| {
+            let message = format!("the file did not come to its end: {error}");
+            ErrorBody::new(ExitCode::Failed, message, "send it again")
+        })
+    });
+    gateway.host.upload_file(&id, &path, body.boxed()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn finish(State(gateway): State<Shared>, Path(id): Path<String>) -> Response {
+    lines::respond(ShareEvent::Error, move |events, stop| async move {
+        gateway.host.upload_finish(&id, events, stop).await
+    })
+}
+
+pub(super) async fn drop(
+    State(gateway): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    gateway.host.upload_drop(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

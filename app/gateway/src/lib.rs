@@ -1,0 +1,25 @@
+//! HTTP of a node: the local API, content for browsers and programs, the web pages, metrics.
+//!
+//! It sees the node through [`Host`] alone, and knows of HTTP what nobody else has to: who may call
+//! ([`guard`]), what of a file a request is about, how long a slow client is waited for.
+
+mod access;
+mod answer;
+mod api;
+mod content;
+mod downloads;
+mod gateway;
+mod guard;
+mod host;
+mod journal;
+mod metrics;
+mod pages;
+mod server;
+
+pub use content::media_type;
+pub use gateway::Gateway;
+pub use host::{
+    Bytestream, Events, FolderEntry, FolderEntryKind, Host, OpenError, Opened, OpenedFile,
+    OpenedKind, ReadFile,
+};
+pub use journal::Journal;
