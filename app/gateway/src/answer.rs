@@ -3,10 +3,13 @@
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use potluck_api::{ErrorBody, ExitCode};
 use serde::de::DeserializeOwned;
+
+/// Largest JSON body. The longest honest one is a list of paths to share.
+pub(crate) const MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// A failure with its status.
 pub(crate) struct ApiError {
@@ -55,7 +58,15 @@ impl From<ErrorBody> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(self.body)).into_response()
+        let mut response = (self.status, Json(self.body)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, section 15.5.2: such an answer says what would help.
+            let scheme = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
     }
 }
 
@@ -66,6 +77,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        // What is told to be too large need not come first.
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|text| text.to_str().ok()?.parse::<usize>().ok());
+        if length.is_some_and(|length| length > MAX_BODY) {
+            let message = format!("the body is larger than {MAX_BODY} bytes");
+            let error = ErrorBody::new(ExitCode::Usage, message, "do it in several parts");
+            return Err(ApiError::from(error).with_status(StatusCode::PAYLOAD_TOO_LARGE));
+        }
         let given: Result<Json<T>, JsonRejection> = Json::from_request(request, state).await;
         given.map(|Json(body)| Self(body)).map_err(|rejection| {
             let hint = "docs/spec/http.md lists the bodies; send 'Content-Type: application/json'";

@@ -1,7 +1,7 @@
 //! What all handlers share, and the routes.
 
 use crate::access::Access;
-use crate::answer::ApiError;
+use crate::answer::{ApiError, MAX_BODY};
 use crate::downloads::Downloads;
 use crate::guard::Names;
 use crate::host::Host;
@@ -16,10 +16,8 @@ use potluck_api::ErrorBody;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-
-/// Largest JSON body. The longest honest one is a list of paths to share.
-const MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// The HTTP side of one node.
 pub struct Gateway {
@@ -29,6 +27,8 @@ pub struct Gateway {
     pub(crate) downloads: Arc<Downloads>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) counters: Counters,
+    /// Places for streams of news.
+    pub(crate) streams: Arc<Semaphore>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -50,6 +50,7 @@ impl Gateway {
             downloads,
             journal,
             counters: Counters::default(),
+            streams: Arc::new(Semaphore::new(api::MAX_STREAMS)),
             stop,
         })
     }
@@ -72,6 +73,8 @@ fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .nest("/api/v1", api::routes())
         .route("/api/{*rest}", any(no_such_path))
+        .route("/c", content.clone())
+        .route("/c/", content.clone())
         .route("/c/{what}", content.clone())
         .route("/c/{what}/", content.clone())
         .route("/c/{what}/{*path}", content)

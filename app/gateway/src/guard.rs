@@ -90,7 +90,8 @@ enum Area {
 
 impl Area {
     fn of(path: &str) -> Self {
-        let first = path.trim_start_matches('/').split('/').next();
+        // As the routes see it: '//c' is no content, and no page that there is.
+        let first = path.strip_prefix('/').unwrap_or(path).split('/').next();
         match first.unwrap_or_default() {
             "api" => Self::Api,
             "c" => Self::Content,

@@ -133,6 +133,7 @@ pub(crate) fn who_are_you() -> Response {
     );
     set(headers, header::CONTENT_TYPE, "text/html; charset=utf-8");
     set(headers, header::CACHE_CONTROL, "no-store");
+    set(headers, header::WWW_AUTHENTICATE, "Bearer");
     response
 }
 

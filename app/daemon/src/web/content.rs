@@ -2,12 +2,13 @@
 
 use super::held;
 use crate::context::Context;
-use crate::{download, errors, roots};
+use crate::{download, errors, roots, torrent};
 use potluck_api::{Content, ContentFile, ContentKind, ErrorBody, ExitCode};
 use potluck_content::{Manifest, Node};
 use potluck_gateway::{
     Bytestream, OpenError, Opened, OpenedFile, OpenedKind, ReadFile, media_type,
 };
+use potluck_store::{Fault, Origin, Root, Store};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,9 +84,13 @@ pub(super) async fn about(
         let root = store.root(&address)?;
         let manifest = store.manifest(&address)?;
         let have = roots::available_bytes(store, &address)?;
-        Ok::<_, potluck_store::Fault>((root, manifest, have))
+        let magnet = match &root {
+            Some(root) => magnet(store, root)?,
+            None => None,
+        };
+        Ok::<_, Fault>((root, manifest, have, magnet))
     });
-    let (root, manifest, have_bytes) = known
+    let (root, manifest, have_bytes, magnet) = known
         .await
         .ok_or_else(|| OpenError::Failed(errors::stopping()))?
         .map_err(|fault| OpenError::Failed(errors::fault(&fault)))?;
@@ -116,10 +121,29 @@ pub(super) async fn about(
         have_bytes,
         complete: have_bytes >= bytes,
         link: roots::link_of(ctx, address, &name, bytes).to_string(),
-        magnet: None,
+        magnet,
         content_url: String::new(),
         name,
     })
+}
+
+/// A magnet link of what is shared in place and served as a torrent too.
+fn magnet(store: &Store, root: &Root) -> Result<Option<String>, Fault> {
+    let Origin::Shared { paths } = &root.origin else {
+        return Ok(None);
+    };
+    let [path] = paths.as_slice() else {
+        return Ok(None);
+    };
+    let mut torrents = store.torrents()?;
+    torrents.retain(|info| info.seed && info.place == *path);
+    // One of both versions is for more people.
+    torrents.sort_by_key(|info| info.hashes.v1.is_none() || info.hashes.v2.is_none());
+    let Some(first) = torrents.first() else {
+        return Ok(None);
+    };
+    let metainfo = store.torrent_metainfo(&first.key)?;
+    Ok(metainfo.map(|metainfo| torrent::magnet(&metainfo).to_string()))
 }
 
 fn list(manifest: &Manifest) -> Vec<ContentFile> {

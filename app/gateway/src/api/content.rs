@@ -4,6 +4,7 @@ use super::Shared;
 use crate::answer::ApiError;
 use crate::content::{patience, url};
 use crate::host::OpenError;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Json;
@@ -18,8 +19,12 @@ pub(super) struct Wait {
 pub(super) async fn about(
     State(gateway): State<Shared>,
     Path(link): Path<String>,
-    Query(wait): Query<Wait>,
+    wait: Result<Query<Wait>, QueryRejection>,
 ) -> Result<Json<Content>, ApiError> {
+    let Query(wait) = wait.map_err(|error| {
+        let hint = "give seconds, as in ?timeout=60";
+        ApiError::new(StatusCode::BAD_REQUEST, error.body_text(), hint)
+    })?;
     let patience = patience(wait.timeout)?;
     let mut content = gateway
         .host

@@ -9,12 +9,10 @@ use axum::response::{IntoResponse, Json};
 use potluck_api::{Activity, ActivityList, DownloadList, Status};
 use serde::Serialize;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
-/// Streams at once: tabs that are open.
-const MOST: usize = 32;
-static PLACES: Semaphore = Semaphore::const_new(MOST);
 /// Events that may wait for a slow reader, who is waited for then.
 const QUEUE: usize = 16;
 /// How often the node's state is looked at.
@@ -33,7 +31,7 @@ pub(super) async fn activity(State(gateway): State<Shared>) -> Json<ActivityList
 
 /// `GET /api/v1/events`
 pub(super) async fn stream(State(gateway): State<Shared>) -> Result<impl IntoResponse, ApiError> {
-    let Ok(place) = PLACES.try_acquire() else {
+    let Ok(place) = Arc::clone(&gateway.streams).try_acquire_owned() else {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let hint = "close some tabs";
         return Err(ApiError::new(status, "too many pages are open", hint));

@@ -15,6 +15,9 @@ use axum::{Json, Router};
 use potluck_api::Health;
 use std::sync::Arc;
 
+/// Streams of news at once: tabs that are open.
+pub(crate) const MAX_STREAMS: usize = 32;
+
 type Shared = Arc<Gateway>;
 
 /// Every path of the API below `/api/v1`, with its methods.

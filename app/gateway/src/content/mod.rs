@@ -88,8 +88,19 @@ struct Target {
 pub(crate) async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let (request, _) = request.into_parts();
     let method = &request.method;
+    let asked_by_pages = is_for_pages(&gateway.names, &request.headers);
     let mut response = if matches!(*method, Method::GET | Method::HEAD) {
         respond(&gateway, &request).await
+    } else if *method == Method::OPTIONS && asked_by_pages {
+        // What a browser asks before it lets the pages ask for a part.
+        let may = [
+            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD"),
+            (
+                header::ACCESS_CONTROL_ALLOW_HEADERS,
+                "Range, If-Range, If-None-Match",
+            ),
+        ];
+        (StatusCode::NO_CONTENT, may).into_response()
     } else {
         let allow = [(header::ALLOW, "GET, HEAD")];
         (
@@ -99,7 +110,6 @@ pub(crate) async fn answer(State(gateway): State<Arc<Gateway>>, request: Request
         )
             .into_response()
     };
-    let asked_by_pages = is_for_pages(&gateway.names, &request.headers);
     secure(response.headers_mut(), &gateway.names.pages, asked_by_pages);
     response
 }
@@ -110,7 +120,15 @@ async fn respond(gateway: &Gateway, request: &Parts) -> Response {
         return page::failure(StatusCode::BAD_REQUEST, message, "check the address", &[]);
     };
     let asked = Query::<Asked>::try_from_uri(&request.uri);
-    let Query(asked) = asked.unwrap_or_default();
+    let Ok(Query(asked)) = asked else {
+        let message = "the part behind '?' is not understood";
+        return page::failure(
+            StatusCode::BAD_REQUEST,
+            message,
+            "see docs/spec/http.md",
+            &[],
+        );
+    };
     let patience = match patience(asked.timeout) {
         Ok(patience) => patience,
         Err(error) => {
@@ -127,6 +145,15 @@ async fn respond(gateway: &Gateway, request: &Parts) -> Response {
     };
     let Opened { cid, name, kind } = opened;
     match kind {
+        OpenedKind::File(_) if target.is_folder && !target.path.is_empty() => {
+            let message = "that is a file, and no folder";
+            page::failure(
+                StatusCode::NOT_FOUND,
+                message,
+                "leave out the last '/'",
+                &[],
+            )
+        }
         OpenedKind::File(file) => {
             // A single file has no name in its path; the root's may be known.
             let name = target.path.last().cloned().unwrap_or(name);

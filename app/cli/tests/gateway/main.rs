@@ -1,0 +1,14 @@
+//! What a node says over HTTP: to browsers, to programs, and to those who mean it ill.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod api;
+mod attacks;
+mod content;
+mod http;
+mod pages;
+mod programs;
+mod slow;
