@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
 /// Connections at once; more wait until one ends.
-const MAX_CONNECTIONS: usize = 512;
+const MAX_CONNECTIONS: usize = 256;
 /// A whole request head has to be here in this time, the next one of the same connection as well.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// A body or an answer of which no byte moves for this long is given up.

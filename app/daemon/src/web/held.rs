@@ -70,7 +70,7 @@ pub(crate) async fn open(
         .map_err(|fault| errors::fault(&fault))?
         .ok_or_else(|| {
             errors::not_found(
-                format!("{} is not here", errors::clip(&link.address.to_string())),
+                format!("nobody here has {}", link.address),
                 "fetch it with 'potluck get'",
             )
         })
@@ -176,7 +176,7 @@ pub(crate) async fn have(
     let found = found.map_err(|fault| errors::fault(&fault))?;
     let (layout, have) = found.ok_or_else(|| {
         errors::not_found(
-            format!("{} is not here", errors::clip(&root.to_string())),
+            format!("this node has nothing of {root}"),
             "fetch it with 'potluck get'",
         )
     })?;

@@ -275,7 +275,7 @@ fn secure(headers: &mut HeaderMap, pages: &str, asked_by_pages: bool) {
     let start = if is_pdf {
         "object-src 'self'; "
     } else {
-        "sandbox allow-same-origin; "
+        "sandbox allow-same-origin allow-downloads; "
     };
     let policy = format!(
         "{start}default-src 'none'; img-src 'self' data:; media-src 'self'; \
