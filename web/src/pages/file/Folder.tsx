@@ -1,0 +1,97 @@
+import { useSignal } from "@preact/signals";
+import type { Content, ContentFile } from "../../api/types";
+import { bytes, count } from "../../lib/format";
+import { fileUrl, saveUrl } from "../../lib/media";
+import { levelOf } from "../../lib/tree";
+import { Icon } from "../../ui/Icon";
+import { Viewer } from "./Viewer";
+
+/** Rows that are drawn before "show all". */
+const FIRST = 200;
+
+/** A folder: where one is in it, what is there, and the file that was chosen. */
+export function Folder({ content }: { content: Content }) {
+  const at = useSignal<string[]>([]);
+  const chosen = useSignal<ContentFile | null>(null);
+  const all = useSignal(false);
+  const level = levelOf(content.files, at.value);
+  const enter = (folder: string[]) => {
+    at.value = folder;
+    chosen.value = null;
+    all.value = false;
+  };
+  const files = all.value ? level.files : level.files.slice(0, FIRST);
+  const total = content.file_count ?? content.files.length;
+  return (
+    <section aria-labelledby="files-title">
+      <h2 id="files-title">Files</h2>
+      {chosen.value ? (
+        <Viewer
+          url={fileUrl(content.content_url, chosen.value.path)}
+          name={chosen.value.path}
+          mediaType={chosen.value.media_type}
+          bytes={chosen.value.bytes}
+        />
+      ) : null}
+      <nav class="crumbs" aria-label="Folders above">
+        <button type="button" onClick={() => enter([])}>
+          {content.name}
+        </button>
+        {at.value.map((part, index) => (
+          <span key={`${index} ${part}`}>
+            {" / "}
+            <button type="button" onClick={() => enter(at.value.slice(0, index + 1))}>
+              {part}
+            </button>
+          </span>
+        ))}
+      </nav>
+      <ul class="files">
+        {level.folders.map((it) => (
+          <li key={`${it.name}/`}>
+            <button type="button" class="open" onClick={() => enter([...at.value, it.name])}>
+              <Icon name="folder" />
+              <span class="grow">{it.name}</span>
+              <span class="hint">
+                {count(it.files, "file")}, {bytes(it.bytes)}
+              </span>
+            </button>
+          </li>
+        ))}
+        {files.map(({ name, file }) => (
+          <li key={file.path} class={chosen.value?.path === file.path ? "chosen" : ""}>
+            <button
+              type="button"
+              class="open"
+              aria-pressed={chosen.value?.path === file.path}
+              onClick={() => (chosen.value = file)}
+            >
+              <Icon name="file" />
+              <span class="grow">{name}</span>
+              <span class="hint">{bytes(file.bytes)}</span>
+            </button>
+            <a
+              class="icon-button"
+              href={saveUrl(fileUrl(content.content_url, file.path))}
+              download={name}
+              title={`Download ${name}`}
+              aria-label={`Download ${name}`}
+            >
+              <Icon name="down" />
+            </a>
+          </li>
+        ))}
+      </ul>
+      {files.length < level.files.length ? (
+        <button type="button" class="button quiet" onClick={() => (all.value = true)}>
+          Show all {level.files.length}
+        </button>
+      ) : null}
+      {total > content.files.length ? (
+        <p class="hint">
+          The first {count(content.files.length, "file")} of {total.toLocaleString("en")} are listed.
+        </p>
+      ) : null}
+    </section>
+  );
+}

@@ -1,0 +1,134 @@
+import type { PeerStatus } from "../../api/types";
+import { bytes, count, rate, short } from "../../lib/format";
+import { status } from "../../state/store";
+import { capital, Copy, Empty } from "../../ui/bits";
+import { Table } from "./Table";
+
+const REACH: Record<string, string> = {
+  public: "Others can reach this node.",
+  private: "Others can reach this node only through a relay, or when it calls them.",
+  unknown: "It is not known yet whether others can reach this node.",
+};
+
+export function Peers() {
+  const seen = status.value;
+  if (!seen) return <h1>Peers</h1>;
+  const connected = seen.peers.filter((peer) => peer.connected);
+  const others = seen.peers.filter((peer) => !peer.connected);
+  return (
+    <>
+      <div class="section-head">
+        <h1>Peers</h1>
+        <p class="hint">
+          {count(connected.length, "peer")} connected · {REACH[seen.reachability] ?? ""}
+        </p>
+      </div>
+      <div class="table-top">
+        <Table status={seen} />
+      </div>
+      <section aria-labelledby="list-title">
+        <h2 id="list-title">Who is there</h2>
+        {seen.peers.length === 0 ? (
+          <Empty title="Nobody else is at the table yet.">
+            <p>
+              Give one of this node's addresses to somebody: <code>potluck connect ADDRESS</code>. Or
+              fetch something: whoever has it comes by.
+            </p>
+          </Empty>
+        ) : (
+          <PeerTable peers={[...connected, ...others]} />
+        )}
+      </section>
+      <section aria-labelledby="me-title">
+        <h2 id="me-title">This node</h2>
+        <dl class="facts">
+          <dt>Id</dt>
+          <dd>
+            <code class="wrap">{seen.peer_id}</code>
+          </dd>
+          <dt>Addresses</dt>
+          <dd>
+            {seen.addresses.map((address) => (
+              <div class="address" key={address}>
+                <code class="wrap">{address}</code>
+                <Copy text={address} label="Copy" />
+              </div>
+            ))}
+          </dd>
+          {seen.private_network ? (
+            <>
+              <dt>Private network</dt>
+              <dd>
+                <code>{seen.private_network}</code>
+              </dd>
+            </>
+          ) : null}
+          <dt>Version</dt>
+          <dd>{seen.version}</dd>
+        </dl>
+      </section>
+    </>
+  );
+}
+
+function PeerTable({ peers }: { peers: PeerStatus[] }) {
+  return (
+    <div class="scroll" role="region" aria-labelledby="list-title" tabIndex={0}>
+      <table class="peers">
+        <thead>
+          <tr>
+            <th scope="col">Peer</th>
+            <th scope="col">Program</th>
+            <th scope="col">Path</th>
+            <th scope="col" class="number">
+              Latency
+            </th>
+            <th scope="col" class="number">
+              Down
+            </th>
+            <th scope="col" class="number">
+              Up
+            </th>
+            <th scope="col" class="number">
+              Lanes
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {peers.map((peer) => (
+            <Row key={peer.id} peer={peer} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Row({ peer }: { peer: PeerStatus }) {
+  const traffic = `received ${bytes(peer.rates.down_bytes)}, sent ${bytes(peer.rates.up_bytes)}`;
+  return (
+    <tr class={peer.banned ? "banned" : peer.connected ? "" : "gone"} data-peer={peer.id}>
+      <th scope="row">
+        <code title={`${peer.id}${peer.address ? `\n${peer.address}` : ""}`}>{short(peer.id)}</code>
+        {peer.banned ? <span class="tag error">banned</span> : null}
+        {peer.reason ? <p class="note">{capital(peer.reason)}</p> : null}
+      </th>
+      <td>{peer.agent ?? "–"}</td>
+      <td>
+        {peer.connected && peer.path ? (
+          <span class={`path ${peer.path}`}>{peer.path}</span>
+        ) : (
+          "not connected"
+        )}
+      </td>
+      <td class="number">{peer.rtt_ms === null ? "–" : `${peer.rtt_ms.toFixed(0)} ms`}</td>
+      <td class="number" title={traffic}>
+        {rate(peer.rates.down)}
+      </td>
+      <td class="number" title={traffic}>
+        {rate(peer.rates.up)}
+      </td>
+      <td class="number">{peer.lanes}</td>
+    </tr>
+  );
+}
