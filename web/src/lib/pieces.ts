@@ -33,6 +33,7 @@ export function held(pieces: Pieces): number {
 export function describe(pieces: Pieces): string {
   const here = held(pieces);
   const of = `${here.toLocaleString("en")} of ${pieces.pieces.toLocaleString("en")}`;
+  if (pieces.pieces === 1) return here > 0 ? "Its one piece is here." : "Its one piece is not here yet.";
   if (here >= pieces.pieces) return `All ${pieces.pieces.toLocaleString("en")} pieces are here.`;
   if (here === 0) return `None of ${pieces.pieces.toLocaleString("en")} pieces is here yet.`;
   const runs = pieces.have.length;

@@ -1,4 +1,5 @@
-import type { ConfigEntry } from "../api/types";
+import type { ConfigEntry, Status } from "../api/types";
+import { bytes, rate } from "./format";
 
 /** Settings of one section, in the node's order. */
 export interface Group {
@@ -85,4 +86,22 @@ export function kindOf(entry: ConfigEntry): Kind {
     }
   }
   return { kind: "text" };
+}
+
+/** How much of a limit is used now; null for what is no limit. */
+export function usage(key: string, status: Status): string | null {
+  switch (key) {
+    case "limits.up":
+      return `now ${rate(status.rates.up)}`;
+    case "limits.down":
+      return `now ${rate(status.rates.down)}`;
+    case "limits.max_connections":
+      return `now ${status.peers.filter((peer) => peer.connected).length}`;
+    case "limits.max_memory":
+      return `now ${bytes(status.memory_bytes)}`;
+    case "limits.storage":
+      return `now ${bytes(status.stored_bytes)}`;
+    default:
+      return null;
+  }
 }

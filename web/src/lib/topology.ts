@@ -44,3 +44,12 @@ export function lineWidth(rate: number): number {
   if (rate < 1000) return 1.5;
   return Math.min(9, 1.5 + 1.5 * Math.log10(rate / 100));
 }
+
+/** What kind of program a peer runs, by what it says of itself. */
+export function program(agent: string | null): "potluck" | "torrent" | "ipfs" | "other" {
+  const text = (agent ?? "").toLowerCase();
+  if (text.startsWith("potluck")) return "potluck";
+  if (/torrent|transmission|deluge|aria2|^-/.test(text)) return "torrent";
+  if (/kubo|go-ipfs|helia|ipfs|rust-libp2p|js-libp2p/.test(text)) return "ipfs";
+  return "other";
+}

@@ -12,7 +12,7 @@ const SHAPES = {
   check: "M4.5 12.5 10 18 20 6.5",
   pin: "M9 4h6l-.8 6 3.3 3.5H6.5L9.8 10zM12 13.5V20",
   trash: "M5 7h14M10 7V4.5h4V7M7 7l1 13h8l1-13M10.5 11v5M13.5 11v5",
-  stop: "M6.5 6.5h11v11h-11z",
+  stop: "M7.5 7.5h9v9h-9z",
   close: "M6 6l12 12M18 6 6 18",
   file: "M6 3.5h8L18.5 8v12.5H6zM14 3.5V8h4.5",
   folder: "M3.5 6h6l2 2.5h9V19h-17z",
@@ -27,7 +27,7 @@ export type IconName = keyof typeof SHAPES;
 
 export function Icon({ name, size = 20 }: { name: IconName; size?: number }) {
   return (
-    <svg class="icon" width={size} height={size} viewBox="0 0 24 24" aria-hidden="true">
+    <svg class={`icon icon-${name}`} width={size} height={size} viewBox="0 0 24 24" aria-hidden="true">
       <path d={SHAPES[name]} />
     </svg>
   );

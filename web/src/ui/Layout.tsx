@@ -1,9 +1,9 @@
 import type { ComponentChildren } from "preact";
 import { bytes, rate } from "../lib/format";
+import { sentence } from "../lib/words";
 import { link, status } from "../state/store";
 import { route } from "../state/route";
 import { toast } from "../state/toast";
-import { capital } from "./bits";
 import { Icon, type IconName } from "./Icon";
 import logo from "./logo.svg";
 
@@ -96,8 +96,8 @@ function Toaster() {
         <p class={`toast ${shown.bad ? "bad" : ""}`}>
           <Icon name={shown.bad ? "warning" : "check"} size={18} />
           <span>
-            {capital(shown.text)}
-            {shown.hint ? <span class="hint"> {capital(shown.hint)}.</span> : null}
+            {shown.bad ? sentence(shown.text) : shown.text}
+            {shown.hint ? <span class="hint"> {sentence(shown.hint)}</span> : null}
           </span>
           <button
             type="button"

@@ -5,6 +5,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { ErrorBody } from "../api/types";
 import { percent } from "../lib/format";
+import { sentence } from "../lib/words";
 import { complain } from "../state/toast";
 import { Icon, type IconName } from "./Icon";
 
@@ -62,7 +63,7 @@ export function Bar(props: { done: number; total: number; label: string; tone?: 
       aria-valuemax={100}
       {...(known ? { "aria-valuenow": full } : {})}
     >
-      <i style={{ width: known ? `${Math.min(100, (props.done / props.total) * 100)}%` : "30%" }} />
+      {known ? <i style={{ width: `${Math.min(100, (props.done / props.total) * 100)}%` }} /> : <i />}
     </div>
   );
 }
@@ -94,15 +95,11 @@ export function Failure({ error }: { error: ErrorBody }) {
     <p class="failure" role="alert">
       <Icon name="warning" size={18} />
       <span>
-        {capital(error.message)}
-        {error.hint ? <span class="hint"> {capital(error.hint)}.</span> : null}
+        {sentence(error.message)}
+        {error.hint ? <span class="hint"> {sentence(error.hint)}</span> : null}
       </span>
     </p>
   );
-}
-
-export function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** A question that has to be answered before something is undone for good. */

@@ -1,8 +1,9 @@
 import { useSignal } from "@preact/signals";
 import type { Activity as Entry, ActivityLevel } from "../../api/types";
 import { ago, clock, short } from "../../lib/format";
+import { capital } from "../../lib/words";
 import { activity, now } from "../../state/store";
-import { capital, Empty } from "../../ui/bits";
+import { Empty } from "../../ui/bits";
 
 const FILTERS: { value: ActivityLevel | "all"; label: string }[] = [
   { value: "all", label: "Everything" },

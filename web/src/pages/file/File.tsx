@@ -48,10 +48,10 @@ export function File({ cid }: { cid: string }) {
           ) : (
             <Folder content={content} />
           )}
+          <PieceMap pieces={loaded.pieces} />
         </div>
         <aside class="file-side">
           {download?.state === "running" ? <Progress download={download} /> : null}
-          <PieceMap pieces={loaded.pieces} />
           <Others cid={content.cid} download={download} />
           <Links content={content} />
         </aside>

@@ -2,8 +2,8 @@ import { useComputed, type ReadonlySignal } from "@preact/signals";
 import type { Pieces } from "../../api/types";
 import { describe, fill, level } from "../../lib/pieces";
 
-const COLUMNS = 48;
-const ROWS = 10;
+const COLUMNS = 72;
+const ROWS = 8;
 const STEPS = [0, 1, 2, 3, 4];
 
 /** Which parts of the content are here: a cell for each piece, or for a few of them. */
@@ -29,7 +29,7 @@ export function PieceMap({ pieces }: { pieces: ReadonlySignal<Pieces | null> }) 
       <h2 id="pieces-title">Pieces</h2>
       <svg
         class="pieces"
-        viewBox={`0 0 ${Math.max(columns, 24)} ${rows}`}
+        viewBox={`0 0 ${Math.max(columns, 36)} ${rows}`}
         role="img"
         aria-label={words}
         preserveAspectRatio="xMinYMin meet"

@@ -1,8 +1,9 @@
 import type { Download } from "../../api/types";
 import { view } from "../../lib/download";
 import { bytes, rate, short } from "../../lib/format";
+import { capital } from "../../lib/words";
 import { status } from "../../state/store";
-import { Bar, capital } from "../../ui/bits";
+import { Bar } from "../../ui/bits";
 import { numbers } from "../home/Incoming";
 
 const STATES = {

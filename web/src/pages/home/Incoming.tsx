@@ -3,9 +3,10 @@ import { api } from "../../api/client";
 import type { Download } from "../../api/types";
 import { view, type View } from "../../lib/download";
 import { bytes, count, duration, percent, rate, short } from "../../lib/format";
+import { capital } from "../../lib/words";
 import { downloads } from "../../state/store";
 import { attempt } from "../../state/toast";
-import { Bar, capital, Empty, Failure, IconButton } from "../../ui/bits";
+import { Bar, Empty, Failure, IconButton } from "../../ui/bits";
 import { Icon } from "../../ui/Icon";
 
 /** Downloads: those that run first, newest first. */

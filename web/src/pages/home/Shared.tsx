@@ -2,9 +2,10 @@ import { useSignal } from "@preact/signals";
 import { api } from "../../api/client";
 import type { RootSummary, TransferStatus } from "../../api/types";
 import { ago, bytes, count, percent } from "../../lib/format";
+import { capital, sentence } from "../../lib/words";
 import { now, refreshRoots, roots, status } from "../../state/store";
 import { attempt, say } from "../../state/toast";
-import { Bar, capital, Confirm, Copy, Empty, IconButton } from "../../ui/bits";
+import { Bar, Confirm, Copy, Empty, IconButton } from "../../ui/bits";
 import { Icon } from "../../ui/Icon";
 
 /** How many are listed before "show all". */
@@ -99,7 +100,7 @@ function Root({ root }: { root: RootSummary }) {
         {root.note ? <p class="note">{capital(root.note)}</p> : null}
         {root.problems.slice(0, 3).map((problem) => (
           <p class="note bad" key={problem.path}>
-            {problem.path} is {problem.what}. {capital(problem.hint)}
+            {problem.path} is {problem.what}. {sentence(problem.hint)}
           </p>
         ))}
       </div>

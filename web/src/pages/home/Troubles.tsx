@@ -1,5 +1,5 @@
+import { sentence } from "../../lib/words";
 import { status } from "../../state/store";
-import { capital } from "../../ui/bits";
 import { Icon } from "../../ui/Icon";
 
 /** How many are shown at once. */
@@ -10,7 +10,7 @@ export function Troubles() {
   const seen = status.value;
   if (!seen) return null;
   const lines = [
-    ...seen.problems.map((it) => `${it.path} is ${it.what}. ${capital(it.hint)}`),
+    ...seen.problems.map((it) => `${it.path} is ${it.what}. ${sentence(it.hint)}`),
     ...seen.tracker_troubles.map((it) => `Tracker ${it.tracker} of ${it.name || it.cid}: ${it.what}`),
     ...(seen.torrents.watch?.troubles ?? []).map((it) => `${it.path}: ${it.what}`),
     ...(seen.torrents.blocklist?.trouble ? [`Blocklist: ${seen.torrents.blocklist.trouble}`] : []),

@@ -1,7 +1,9 @@
-import type { PeerStatus } from "../../api/types";
-import { bytes, count, rate, short } from "../../lib/format";
+import type { ComponentChildren } from "preact";
+import type { PeerStatus, Status } from "../../api/types";
+import { bytes, count, duration, rate, short } from "../../lib/format";
+import { capital } from "../../lib/words";
 import { status } from "../../state/store";
-import { capital, Copy, Empty } from "../../ui/bits";
+import { Copy, Empty } from "../../ui/bits";
 import { Table } from "./Table";
 
 const REACH: Record<string, string> = {
@@ -25,6 +27,7 @@ export function Peers() {
       </div>
       <div class="table-top">
         <Table status={seen} />
+        <Me status={seen} />
       </div>
       <section aria-labelledby="list-title">
         <h2 id="list-title">Who is there</h2>
@@ -39,35 +42,48 @@ export function Peers() {
           <PeerTable peers={[...connected, ...others]} />
         )}
       </section>
-      <section aria-labelledby="me-title">
-        <h2 id="me-title">This node</h2>
-        <dl class="facts">
-          <dt>Id</dt>
-          <dd>
-            <code class="wrap">{seen.peer_id}</code>
-          </dd>
-          <dt>Addresses</dt>
-          <dd>
-            {seen.addresses.map((address) => (
-              <div class="address" key={address}>
-                <code class="wrap">{address}</code>
-                <Copy text={address} label="Copy" />
-              </div>
-            ))}
-          </dd>
-          {seen.private_network ? (
-            <>
-              <dt>Private network</dt>
-              <dd>
-                <code>{seen.private_network}</code>
-              </dd>
-            </>
-          ) : null}
-          <dt>Version</dt>
-          <dd>{seen.version}</dd>
-        </dl>
-      </section>
     </>
+  );
+}
+
+function Me({ status }: { status: Status }) {
+  return (
+    <section aria-labelledby="me-title">
+      <h2 id="me-title">This node</h2>
+      <dl class="facts">
+        <Fact name="Up for">{duration(status.uptime)}</Fact>
+        <Fact name="Gives">
+          {count(status.roots, "thing")}, {bytes(status.provided_bytes)}
+        </Fact>
+        <Fact name="Memory">{bytes(status.memory_bytes)}</Fact>
+        <Fact name="Version">{status.version}</Fact>
+        {status.private_network ? (
+          <Fact name="Private network">
+            <code>{status.private_network}</code>
+          </Fact>
+        ) : null}
+        <Fact name="Id">
+          <code class="wrap">{status.peer_id}</code>
+        </Fact>
+        <Fact name="Addresses">
+          {status.addresses.map((address) => (
+            <div class="address" key={address}>
+              <code class="wrap">{address.replace(/\/p2p\/[^/]+$/, "")}</code>
+              <Copy text={address} label="Copy" />
+            </div>
+          ))}
+        </Fact>
+      </dl>
+    </section>
+  );
+}
+
+function Fact(props: { name: string; children: ComponentChildren }) {
+  return (
+    <div>
+      <dt>{props.name}</dt>
+      <dd>{props.children}</dd>
+    </div>
   );
 }
 

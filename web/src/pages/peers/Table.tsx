@@ -1,9 +1,9 @@
 // The node and its peers, seated around a table. The table of rows below it says the same in words.
 
 import { useSignal } from "@preact/signals";
-import type { PeerStatus, Status } from "../../api/types";
+import type { PathKind, PeerStatus, Status } from "../../api/types";
 import { bytes, rate, short } from "../../lib/format";
-import { MOST_SEATS, seat, type Seat } from "../../lib/topology";
+import { MOST_SEATS, program, seat, type Seat } from "../../lib/topology";
 
 const SIZE = 640;
 const HALF = SIZE / 2;
@@ -34,11 +34,13 @@ export function Table({ status }: { status: Status }) {
           </text>
         </g>
         {seats.map((it) => (
-          <PeerPlate key={it.peer.id} at={it} chosen={chosen.value === it.peer.id} onChoose={() => {
-            chosen.value = it.peer.id;
-          }} onLeave={() => {
-            chosen.value = null;
-          }} />
+          <PeerPlate
+            key={it.peer.id}
+            at={it}
+            chosen={chosen.value === it.peer.id}
+            onChoose={() => (chosen.value = it.peer.id)}
+            onLeave={() => (chosen.value = null)}
+          />
         ))}
         {shown ? <Tip at={shown} /> : null}
       </svg>
@@ -65,7 +67,14 @@ function Line({ at }: { at: Seat }) {
   const inward = at.peer.rates.down >= at.peer.rates.up;
   return (
     <g class={`line ${at.peer.path ?? "direct"}`}>
-      <line x1={HALF} y1={HALF} x2={at.x} y2={at.y} stroke-width={at.width} />
+      <line
+        x1={HALF}
+        y1={HALF}
+        x2={at.x}
+        y2={at.y}
+        stroke-width={at.width}
+        stroke-dasharray={dashes(at.peer.path, at.width)}
+      />
       {moves ? (
         <line
           class={`flow ${inward ? "inward" : "outward"}`}
@@ -78,6 +87,13 @@ function Line({ at }: { at: Seat }) {
       ) : null}
     </g>
   );
+}
+
+/** Dots for the local network, dashes for a relay; as far apart as they are thick. */
+function dashes(path: PathKind | null, width: number): string | undefined {
+  if (path === "lan") return `0.1 ${width * 1.7 + 2}`;
+  if (path === "relayed") return `${width * 2 + 4} ${width * 1.7 + 4}`;
+  return undefined;
 }
 
 function PeerPlate(props: {
@@ -99,10 +115,11 @@ function PeerPlate(props: {
       {peer.banned ? (
         <path d={`M${x - 8} ${y - 8}l16 16m0 -16l-16 16`} />
       ) : (
-        <text x={x} y={y + 4}>
-          {peer.id.slice(-4)}
-        </text>
+        <circle class={`food ${program(peer.agent)}`} cx={x} cy={y} r={11} />
       )}
+      <text x={x} y={y + 42}>
+        {peer.id.slice(-4)}
+      </text>
     </g>
   );
 }
@@ -138,11 +155,11 @@ function Tip({ at }: { at: Seat }) {
   );
 }
 
-function Key({ name, text }: { name: string; text: string }) {
+function Key({ name, text }: { name: PathKind; text: string }) {
   return (
     <span class={`key line ${name}`}>
       <svg width="34" height="10" viewBox="0 0 34 10" aria-hidden="true">
-        <line x1="2" y1="5" x2="32" y2="5" stroke-width="3" />
+        <line x1="2" y1="5" x2="32" y2="5" stroke-width="4" stroke-dasharray={dashes(name, 4)} />
       </svg>
       {text}
     </span>

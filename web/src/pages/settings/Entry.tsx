@@ -2,7 +2,8 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { api, asError } from "../../api/client";
 import type { ConfigEntry, ConfigReport, ErrorBody } from "../../api/types";
-import { kindOf, label } from "../../lib/settings";
+import { kindOf, label, usage } from "../../lib/settings";
+import { status } from "../../state/store";
 import { say } from "../../state/toast";
 import { Failure, IconButton } from "../../ui/bits";
 
@@ -34,6 +35,7 @@ export function Entry(props: { entry: ConfigEntry; onChanged: (report: ConfigRep
 
   const id = `key-${entry.key}`;
   const changed = entry.value !== entry.default;
+  const use = status.value ? usage(entry.key, status.value) : null;
   return (
     <div class="entry" data-key={entry.key}>
       <div class="entry-words">
@@ -53,7 +55,10 @@ export function Entry(props: { entry: ConfigEntry; onChanged: (report: ConfigRep
             onClick={() => void set(null)}
           />
         ) : null}
-        <p class="default">default: {entry.default === "" ? "none" : entry.default}</p>
+        <p class="default">
+          {changed ? `default: ${entry.default === "" ? "none" : entry.default}` : "the default"}
+          {use ? ` · ${use}` : ""}
+        </p>
       </div>
       {error.value ? <Failure error={error.value} /> : null}
     </div>

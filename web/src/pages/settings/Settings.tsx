@@ -24,8 +24,9 @@ export function Settings() {
   const restart = report.value?.restart_needed || waiting.value.length > 0;
   return (
     <>
-      <h1>Settings</h1>
-      <div role="status">
+      <div>
+        <h1>Settings</h1>
+        <div role="status">
         {restart ? (
           <p class="banner inline">
             <Icon name="warning" size={18} />
@@ -35,6 +36,7 @@ export function Settings() {
             </span>
           </p>
         ) : null}
+        </div>
       </div>
       {error.value ? <Failure error={error.value} /> : null}
       <div class="settings">

@@ -1,0 +1,168 @@
+// Two real nodes: one shares, the other fetches and plays. POTLUCK_BIN names the program.
+
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { drop, launch, open } from "./browser";
+import { forget, isMock, type Node, startNode } from "./node";
+
+const SECONDS = 180;
+
+/** A film of some tens of megabytes. */
+function film(path: string): void {
+  execFileSync("ffmpeg", [
+    ...["-loglevel", "error", "-f", "lavfi", "-i", `testsrc2=size=640x360:rate=24:duration=${SECONDS}`],
+    ...["-f", "lavfi", "-i", `sine=frequency=330:duration=${SECONDS}`],
+    ...["-c:v", "libx264", "-preset", "ultrafast", "-b:v", "2M", "-minrate", "2M", "-bufsize", "2M"],
+    ...["-g", "24", "-pix_fmt", "yuv420p", "-c:a", "aac", "-movflags", "+faststart", "-y", path],
+  ]);
+}
+
+const cidOf = (link: string) => /bafk?[a-z0-9]{50,}/.exec(link)?.[0] ?? link;
+
+/** Milliseconds until the film moves past `from` seconds. */
+function untilPlaying(page: Page, start: string): Promise<number> {
+  return page.evaluate(
+    (what) =>
+      new Promise<number>((resolve, reject) => {
+        const video = document.querySelector("video");
+        if (!video) return reject(new Error("no video"));
+        const began = performance.now();
+        if (what === "seek") video.currentTime = video.duration * 0.75;
+        const from = what === "seek" ? video.duration * 0.75 : video.currentTime;
+        const look = () => {
+          const moves = !video.seeking && video.readyState >= 3 && video.currentTime > from;
+          if (moves) return resolve(performance.now() - began);
+          if (performance.now() - began > 20_000) return reject(new Error(`stuck at ${video.currentTime}, ready ${video.readyState}, error ${video.error?.message}`));
+          requestAnimationFrame(look);
+        };
+        video.play().catch(reject);
+        look();
+      }),
+    start,
+  );
+}
+
+describe.skipIf(isMock)("two nodes", () => {
+  let browser: Browser;
+  let giver: Node;
+  let taker: Node;
+  let folder: string;
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "potluck-web-files-"));
+    browser = await launch();
+    giver = await startNode();
+    taker = await startNode();
+    taker.run("connect", giver.addresses[0] ?? "");
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await giver?.stop();
+    await taker?.stop();
+    forget(giver);
+    forget(taker);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("what is dropped on one is fetched by the other, with live progress", async () => {
+    const one = await open(browser);
+    await one.page.goto(giver.login());
+    await drop(one.page, [{ name: "soup.txt", text: "leek\n".repeat(1000) }]);
+    const link = await one.page.getByLabel("Link of soup.txt").inputValue();
+
+    const big = join(folder, "big.bin");
+    writeFileSync(big, randomBytes(24_000_000));
+    await one.page.locator("#choose-files").setInputFiles(big);
+    const field = one.page.getByLabel("Link of big.bin");
+    await field.waitFor({ timeout: 60_000 });
+    const bigLink = await field.inputValue();
+
+    const two = await open(browser);
+    // Slow enough to be watched.
+    taker.run("config", "set", "limits.down", "4MB/s");
+    await two.page.goto(taker.login());
+    for (const given of [link, bigLink]) {
+      await two.page.getByLabel("Fetch", { exact: true }).fill(given);
+      await two.page.getByRole("button", { name: "Fetch" }).click();
+    }
+    await two.page.locator('.card[data-state="done"]', { hasText: "soup.txt" }).waitFor();
+    const card = two.page.locator(".card", { hasText: "big.bin" });
+    const bar = card.getByRole("progressbar");
+    const seen = new Set<string>();
+    await expect
+      .poll(
+        async () => {
+          const value = await bar.getAttribute("aria-valuenow", { timeout: 200 }).catch(() => null);
+          if (value) seen.add(value);
+          return await card.getAttribute("data-state");
+        },
+        { timeout: 60_000, interval: 100 },
+      )
+      .toBe("done");
+    expect(seen.size).toBeGreaterThan(3);
+    await two.page.locator(".item", { hasText: "big.bin" }).waitFor();
+    expect([...one.errors, ...two.errors]).toEqual([]);
+    taker.run("config", "set", "limits.down", "off");
+    await one.context.close();
+    await two.context.close();
+  });
+
+  it("a limit that is set on the page holds", async () => {
+    const path = join(folder, "limited.bin");
+    writeFileSync(path, randomBytes(12_000_000));
+    const link = cidOf(giver.run("share", path));
+    const { page, context, errors } = await open(browser);
+    await page.goto(taker.login());
+    await page.getByRole("link", { name: "Settings" }).click();
+    const field = page.locator('[data-key="limits.down"]').getByRole("textbox");
+    await field.fill("2MB/s");
+    await field.press("Enter");
+    await page.getByText("in force now").waitFor();
+    await page.getByRole("link", { name: "Home" }).click();
+    await page.getByLabel("Fetch", { exact: true }).fill(link);
+    const began = Date.now();
+    await page.getByRole("button", { name: "Fetch" }).click();
+    const done = page.locator('.card[data-state="done"]', { hasText: "limited.bin" });
+    await done.waitFor({ timeout: 60_000 });
+    const seconds = (Date.now() - began) / 1000;
+    // 12 MB at 2 MB/s; a bucket may be full at the start.
+    expect(seconds).toBeGreaterThan(4);
+    expect(seconds).toBeLessThan(15);
+    expect(errors).toEqual([]);
+    taker.run("config", "set", "limits.down", "off");
+    await context.close();
+  });
+
+  it("a film plays before a tenth of it is here, and goes on after a leap", async () => {
+    const path = join(folder, "film.mp4");
+    film(path);
+    const bytes = statSync(path).size;
+    const link = giver.run("share", path).split("\n").find((line) => line.includes("potluck:")) ?? "";
+    // Slow enough that all of it can't have come by then.
+    taker.run("config", "set", "limits.down", "3MB/s");
+    const { page, context, errors } = await open(browser);
+    await page.goto(taker.login(`/file/${cidOf(link)}`));
+    const video = page.locator("video");
+    await video.waitFor({ timeout: 30_000 });
+    const started = await untilPlaying(page, "start");
+    const have = await page.evaluate(async (cid) => {
+      const response = await fetch(`/api/v1/content/${cid}`);
+      return ((await response.json()) as { have_bytes: number }).have_bytes;
+    }, cidOf(link));
+    console.log(`plays after ${Math.round(started)} ms with ${have} of ${bytes} bytes here`);
+    expect(have / bytes).toBeLessThan(0.1);
+    expect(started).toBeLessThan(1500);
+    await page.waitForTimeout(500);
+    const leapt = await untilPlaying(page, "seek");
+    console.log(`plays at 75 % after ${Math.round(leapt)} ms`);
+    expect(leapt).toBeLessThan(1000);
+    await page.locator(".pieces").waitFor();
+    expect(errors).toEqual([]);
+    await context.close();
+  });
+});
