@@ -31,7 +31,7 @@ describe.runIf(isMock)("pictures", () => {
   it.for(Object.entries(LOOKS))("%s", async ([name, look]) => {
     const { context, page, errors } = await open(browser, look);
     const shot = async (what: string) => {
-      await page.waitForTimeout(700);
+      await page.waitForTimeout(1200);
       await page.screenshot({ path: join(folder, `web-${what}-${name}.png`) });
       await expectAccessible(page, `${what} ${name}`);
     };

@@ -11,7 +11,7 @@ const folder = join(import.meta.dirname, "..", ".e2e", "mock");
 export function film(path, seconds = 60) {
   if (existsSync(path)) return path;
   execFileSync("ffmpeg", [
-    "-loglevel", "error", "-f", "lavfi", "-i", `testsrc2=size=640x360:rate=24:duration=${seconds}`,
+    "-loglevel", "error", "-f", "lavfi", "-i", `gradients=size=640x360:rate=24:duration=${seconds}:n=4:c0=0xf3d7ad:c1=0xc2512f:c2=0x5d8f5c:c3=0x3a2417:speed=0.012:seed=4`,
     "-f", "lavfi", "-i", `sine=frequency=330:duration=${seconds}`,
     "-c:v", "libx264", "-preset", "ultrafast", "-b:v", "1500k", "-g", "48", "-pix_fmt", "yuv420p",
     "-c:a", "aac", "-movflags", "+faststart", "-y", path,
@@ -71,7 +71,7 @@ export function lay() {
     const bytes = statSync(path).size;
     const whole = addContent({ name: "Potluck at the lake.mp4", file: path, bytes, media_type: "video/mp4" });
     addRoot(whole);
-    const part = addContent({ name: "A long evening.mp4", file: path, bytes: bytes * 40, media_type: "video/mp4", have: 0.31 });
+    const part = addContent({ name: "A long evening.mp4", file: path, bytes: 476_300_000, media_type: "video/mp4", have: 0.31 });
     begin(`potluck:${part.cid}`);
   }
   begin("magnet:?xt=urn:btih:89abcdef0123456789abcdef0123456789abcdef&dn=Songs+of+the+harvest");

@@ -171,7 +171,7 @@ function move(download, seconds) {
     download.last.seconds += seconds;
     return true;
   }
-  const speed = 4.2e6;
+  const speed = content.bytes / 110;
   content.have = Math.min(1, content.have + (speed * seconds) / content.bytes);
   const done = Math.floor(content.have * content.bytes);
   if (content.have >= 1) {

@@ -1,4 +1,4 @@
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { Activity } from "./pages/activity/Activity";
 import { File } from "./pages/file/File";
 import { Home } from "./pages/home/Home";
@@ -22,9 +22,13 @@ const TITLES: Record<Route["page"], string> = {
 
 export function App() {
   const at = route.value;
+  const isFirst = useRef(true);
   useEffect(() => {
     document.title = `${TITLES[at.page]} · Potluck`;
-  }, [at.page]);
+    // Who can't see that the page changed is put at its beginning.
+    if (!isFirst.current) document.getElementById("main")?.focus({ preventScroll: true });
+    isFirst.current = false;
+  }, [at]);
   if (link.value === "locked") return <Locked />;
   return (
     <Layout>

@@ -72,11 +72,14 @@ export function ago(at: number, now: number): string {
   });
 }
 
-/** The time of day. */
-export function clock(at: number): string {
-  return new Date(at * 1000).toLocaleTimeString(undefined, {
+/** The time of day, after the date where that is not today's. */
+export function clock(at: number, now: number): string {
+  const moment = new Date(at * 1000);
+  const time = moment.toLocaleTimeString(undefined, {
     hour: "2-digit",
     minute: "2-digit",
     second: "2-digit",
   });
+  if (moment.toDateString() === new Date(now * 1000).toDateString()) return time;
+  return `${moment.toLocaleDateString(undefined, { month: "short", day: "numeric" })} ${time}`;
 }

@@ -52,7 +52,8 @@ function Navigation() {
 }
 
 function Meter() {
-  const rates = status.value?.rates;
+  // What was so when the node was last heard is not so now.
+  const rates = link.value === "lost" ? undefined : status.value?.rates;
   const title = rates
     ? `Received ${bytes(rates.down_bytes)} and sent ${bytes(rates.up_bytes)} since the node started`
     : "";

@@ -9,8 +9,9 @@ import { sentence } from "../lib/words";
 import { complain } from "../state/toast";
 import { Icon, type IconName } from "./Icon";
 
-/** A button that copies `text`, and says that it did. */
-export function Copy({ text, label = "Copy link" }: { text: string; label?: string }) {
+/** A button that copies `text`, and says that it did; `small` leaves its words to screen readers. */
+export function Copy(props: { text: string; label?: string; small?: boolean }) {
+  const { text, label = "Copy link", small = false } = props;
   const copied = useSignal(false);
   const copy = async () => {
     try {
@@ -22,9 +23,16 @@ export function Copy({ text, label = "Copy link" }: { text: string; label?: stri
     }
   };
   return (
-    <button type="button" class="button quiet" onClick={copy}>
+    <button
+      type="button"
+      class={small ? "icon-button" : "button quiet"}
+      title={small ? label : undefined}
+      onClick={copy}
+    >
       <Icon name={copied.value ? "check" : "copy"} size={18} />
-      <span aria-live="polite">{copied.value ? "Copied" : label}</span>
+      <span class={small ? "visually-hidden" : ""} aria-live="polite">
+        {copied.value ? "Copied" : label}
+      </span>
     </button>
   );
 }

@@ -60,7 +60,7 @@ function Line({ entry }: { entry: Entry }) {
   return (
     <li class={`log-line ${entry.level}`}>
       <time dateTime={new Date(entry.at * 1000).toISOString()} title={ago(entry.at, now.value)}>
-        {clock(entry.at)}
+        {clock(entry.at, now.value)}
       </time>
       <div class="grow">
         <p>

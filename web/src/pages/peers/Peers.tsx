@@ -69,7 +69,7 @@ function Me({ status }: { status: Status }) {
           {status.addresses.map((address) => (
             <div class="address" key={address}>
               <code class="wrap">{address.replace(/\/p2p\/[^/]+$/, "")}</code>
-              <Copy text={address} label="Copy" />
+              <Copy text={address} label={`Copy the address ${address.slice(0, 40)}`} small />
             </div>
           ))}
         </Fact>

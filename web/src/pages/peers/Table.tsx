@@ -7,7 +7,7 @@ import { MOST_SEATS, program, seat, type Seat } from "../../lib/topology";
 
 const SIZE = 640;
 const HALF = SIZE / 2;
-const RADIUS = 246;
+const RADIUS = 238;
 const POT = 58;
 
 export function Table({ status }: { status: Status }) {
@@ -117,7 +117,7 @@ function PeerPlate(props: {
       ) : (
         <circle class={`food ${program(peer.agent)}`} cx={x} cy={y} r={11} />
       )}
-      <text x={x} y={y + 42}>
+      <text x={x} y={y < HALF - 1 ? y - 33 : y + 43}>
         {peer.id.slice(-4)}
       </text>
     </g>
