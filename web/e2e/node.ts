@@ -11,8 +11,8 @@ const binary = process.env["POTLUCK_BIN"] ?? "potluck";
 
 export interface Node {
   data: string;
-  /** Address that lets a browser in, at `to`; it works once. */
-  login: (to?: string) => string;
+  /** Address that lets a browser in, to see a link or the first page; it works once. */
+  login: (link?: string) => string;
   /** Runs the command with this node, gives what it prints. */
   run: (...args: string[]) => string;
   addresses: string[];
@@ -66,8 +66,8 @@ export async function resume(data: string): Promise<Node> {
     addresses,
     process: child,
     run,
-    login: (to) => {
-      const printed = run("open", ...(to ? [to] : []), "--print");
+    login: (link) => {
+      const printed = run("open", ...(link ? [link] : []), "--print");
       const url = /http:\/\/localhost:\d+\/\S+/.exec(printed)?.[0];
       if (!url) throw new Error(`'potluck open --print' printed ${printed}`);
       return url;
@@ -88,7 +88,7 @@ export async function startMock(port: number, env: Record<string, string> = {}):
     addresses: [],
     process: child,
     run: () => "",
-    login: (to = "/") => new URL(to, url).href,
+    login: (link) => (link ? `${url}file/${encodeURIComponent(link)}` : url),
     stop: () => ended(child),
   };
 }

@@ -146,7 +146,7 @@ describe.skipIf(isMock)("two nodes", () => {
     // Slow enough that all of it can't have come by then.
     taker.run("config", "set", "limits.down", "3MB/s");
     const { page, context, errors } = await open(browser);
-    await page.goto(taker.login(`/file/${cidOf(link)}`));
+    await page.goto(taker.login(link));
     const video = page.locator("video");
     await video.waitFor({ timeout: 30_000 });
     const started = await untilPlaying(page, "start");

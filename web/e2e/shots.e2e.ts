@@ -35,20 +35,20 @@ describe.runIf(isMock)("pictures", () => {
       await page.screenshot({ path: join(folder, `web-${what}-${name}.png`) });
       await expectAccessible(page, `${what} ${name}`);
     };
-    await page.goto(node.login("/"));
+    await page.goto(node.login());
     await page.locator("[data-cid]").first().waitFor();
     await shot("home");
     await page.getByRole("link", { name: "A long evening.mp4" }).click();
     await page.locator(".pieces").waitFor();
     await shot("file");
-    await page.goto(node.login("/"));
+    await page.goto(node.login());
     await page.getByRole("link", { name: "Holiday pictures" }).click();
     await page.getByRole("button", { name: /2026/ }).click();
     await page.getByRole("button", { name: /summer/ }).click();
     await page.getByRole("button", { name: /lake/ }).click();
     await shot("folder");
     for (const what of ["peers", "activity", "settings"]) {
-      await page.goto(node.login(`/${what}`));
+      await page.goto(new URL(what, node.login()).href);
       await page.locator("h1").waitFor();
       await shot(what);
     }

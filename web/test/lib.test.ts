@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ConfigEntry, Download, PeerStatus } from "../src/api/types";
 import { view } from "../src/lib/download";
+import { exactly } from "../src/lib/glob";
 import { fileUrl, previewOf, saveUrl, wholeUrl } from "../src/lib/media";
 import { toPath } from "../src/lib/qr";
 import { group, kindOf, label } from "../src/lib/settings";
@@ -101,6 +102,10 @@ describe("the table of peers", () => {
 });
 
 describe("folders", () => {
+  it("give patterns that match one path", () => {
+    expect(exactly("a [1]/what?*{x}.txt")).toBe("a [[]1[]]/what[?][*][{]x[}].txt");
+  });
+
   const file = (path: string, bytes = 1) => ({ path, bytes, media_type: "text/plain" });
   it("show one level, in the order people count", () => {
     const files = [file("10.txt"), file("9.txt"), file("b/x", 5), file("b/c/y", 7), file("bb/z")];

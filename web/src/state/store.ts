@@ -21,9 +21,11 @@ export const running = computed(() => downloads.value.filter((it) => it.state ==
 const MOST_ACTIVITY = 500;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 5000;
+const REST_AFTER_MS = 20_000;
 
 let source: EventSource | null = null;
 let retry: ReturnType<typeof setTimeout> | undefined;
+let sleep: ReturnType<typeof setTimeout> | undefined;
 let wait = FIRST_RETRY_MS;
 
 /** Begins to listen to the node; it goes on by itself from then on. */
@@ -32,7 +34,26 @@ export function start(): void {
   setInterval(() => {
     if (!document.hidden) now.value = Date.now() / 1000;
   }, 1000);
+  document.addEventListener("visibilitychange", rest);
   listen();
+}
+
+/**
+ * A tab that nobody looks at stops listening after a while: browsers open six connections to a
+ * host in all tabs together, and each that listens takes one.
+ */
+function rest(): void {
+  clearTimeout(sleep);
+  if (!document.hidden) {
+    now.value = Date.now() / 1000;
+    if (source === null) listen();
+    return;
+  }
+  sleep = setTimeout(() => {
+    clearTimeout(retry);
+    source?.close();
+    source = null;
+  }, REST_AFTER_MS);
 }
 
 function lock(): void {

@@ -23,6 +23,13 @@ export interface UploadJob {
 
 export const uploads = signal<UploadJob[]>([]);
 
+/** A page that is closed takes what it was handing over with it. */
+window.addEventListener("beforeunload", (event) => {
+  if (uploads.value.some((job) => job.phase === "waiting" || job.phase === "sending")) {
+    event.preventDefault();
+  }
+});
+
 let made = 0;
 let queue: Promise<void> = Promise.resolve();
 

@@ -97,10 +97,10 @@ function Plate() {
   );
 }
 
-/** A failure: what happened, and what to do. */
-export function Failure({ error }: { error: ErrorBody }) {
+/** A failure: what happened, and what to do. It calls out, unless it is about something of the past. */
+export function Failure({ error, past = false }: { error: ErrorBody; past?: boolean }) {
   return (
-    <p class="failure" role="alert">
+    <p class="failure" role={past ? undefined : "alert"}>
       <Icon name="warning" size={18} />
       <span>
         {sentence(error.message)}

@@ -31,11 +31,13 @@ export function File({ cid }: { cid: string }) {
     );
   }
   if (!content) return <Looking cid={cid} seconds={loaded.waited.value} />;
+  // A link that was opened says where to ask; an address alone does not.
+  const link = cid.includes(":") ? cid : content.cid;
   const mine = downloads.value.filter((it) => it.cid === content.cid);
   const download = mine.find((it) => it.state === "running") ?? mine.at(-1);
   return (
     <>
-      <Head content={content} download={download} />
+      <Head content={content} link={link} download={download} />
       <div class="file-columns">
         <div class="file-main">
           {content.kind === "file" ? (
@@ -46,7 +48,7 @@ export function File({ cid }: { cid: string }) {
               bytes={content.bytes}
             />
           ) : (
-            <Folder content={content} />
+            <Folder content={content} link={link} />
           )}
           <PieceMap pieces={loaded.pieces} />
         </div>
@@ -67,15 +69,16 @@ function Looking({ cid, seconds }: { cid: string; seconds: number }) {
       <p class="wrap">
         <code>{cid}</code>
       </p>
-      <p role="status">
-        Asking peers who has it
+      <p>
+        <span role="status">Asking peers who has it</span>
         {seconds >= 2 ? `, for ${seconds} s; after 30 s it gives up` : ""} …
       </p>
     </>
   );
 }
 
-function Head({ content, download }: { content: Content; download: Download | undefined }) {
+function Head(props: { content: Content; link: string; download: Download | undefined }) {
+  const { content, link, download } = props;
   const isRunning = download?.state === "running";
   const facts = [bytes(content.bytes)];
   if (content.kind === "folder") {
@@ -88,7 +91,7 @@ function Head({ content, download }: { content: Content; download: Download | un
       ? "all of it is here"
       : `${percent(content.have_bytes, content.bytes)} % of it is here`,
   );
-  const fetchIt = () => attempt(() => api.download({ link: content.link || content.cid }));
+  const fetchIt = () => attempt(() => api.download({ link }));
   return (
     <header class="file-head">
       <div class="grow">

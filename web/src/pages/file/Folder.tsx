@@ -1,8 +1,12 @@
 import { useSignal } from "@preact/signals";
+import { api } from "../../api/client";
 import type { Content, ContentFile } from "../../api/types";
 import { bytes, count } from "../../lib/format";
+import { exactly } from "../../lib/glob";
 import { fileUrl, saveUrl } from "../../lib/media";
 import { levelOf } from "../../lib/tree";
+import { attempt, say } from "../../state/toast";
+import { IconButton } from "../../ui/bits";
 import { Icon } from "../../ui/Icon";
 import { Viewer } from "./Viewer";
 
@@ -10,7 +14,7 @@ import { Viewer } from "./Viewer";
 const FIRST = 200;
 
 /** A folder: where one is in it, what is there, and the file that was chosen. */
-export function Folder({ content }: { content: Content }) {
+export function Folder({ content, link }: { content: Content; link: string }) {
   const at = useSignal<string[]>([]);
   const chosen = useSignal<ContentFile | null>(null);
   const all = useSignal(false);
@@ -20,6 +24,8 @@ export function Folder({ content }: { content: Content }) {
     chosen.value = null;
     all.value = false;
   };
+  const part = (path: string, name: string) =>
+    content.complete ? null : <FetchPart link={link} path={path} name={name} />;
   const files = all.value ? level.files : level.files.slice(0, FIRST);
   const total = content.file_count ?? content.files.length;
   return (
@@ -56,6 +62,7 @@ export function Folder({ content }: { content: Content }) {
                 {count(it.files, "file")}, {bytes(it.bytes)}
               </span>
             </button>
+            {part([...at.value, it.name].join("/"), it.name)}
           </li>
         ))}
         {files.map(({ name, file }) => (
@@ -70,6 +77,7 @@ export function Folder({ content }: { content: Content }) {
               <span class="grow">{name}</span>
               <span class="hint">{bytes(file.bytes)}</span>
             </button>
+            {part(file.path, name)}
             <a
               class="icon-button"
               href={saveUrl(fileUrl(content.content_url, file.path))}
@@ -94,4 +102,13 @@ export function Folder({ content }: { content: Content }) {
       ) : null}
     </section>
   );
+}
+
+/** Fetches one file or folder of what is not here wholly. */
+function FetchPart({ link, path, name }: { link: string; path: string; name: string }) {
+  const fetchIt = async () => {
+    const files = [exactly(path)];
+    if (await attempt(() => api.download({ link, files }))) say(`Fetching ${name}`);
+  };
+  return <IconButton icon="plus" label={`Fetch only ${name}`} onClick={() => void fetchIt()} />;
 }

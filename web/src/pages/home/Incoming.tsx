@@ -79,7 +79,7 @@ function Card({ download }: { download: Download }) {
           {seen.total > 0 ? <p class="numbers">{numbers(seen)}</p> : null}
         </>
       ) : null}
-      {download.error ? <Failure error={download.error} /> : null}
+      {download.error ? <Failure error={download.error} past /> : null}
     </li>
   );
 }
