@@ -329,5 +329,5 @@ fn is_owners(path: &Path, own: &Path) -> bool {
         let folder = own.join(folder);
         path.starts_with(&folder) && path != folder
     };
-    OWNERS.iter().any(|folder| in_folder(&folder))
+    OWNERS.iter().any(in_folder)
 }

@@ -1,5 +1,6 @@
 //! `test`: everything that has to pass, in the order in which it fails fastest.
 
+mod browser;
 mod runners;
 
 use std::io::Write;
@@ -72,6 +73,14 @@ pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> Result<bool> {
             return Ok(true);
         }
         few::run(workspace)
+    })?;
+
+    report.step("pages in a browser", || {
+        if args.quick {
+            println!("*** LEFT OUT: nothing is shown about the pages in a browser");
+            return Ok(true);
+        }
+        browser::run(workspace)
     })?;
 
     println!("\nall steps: {:.1} s", started.elapsed().as_secs_f64());
