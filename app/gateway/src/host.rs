@@ -190,6 +190,4 @@ pub enum FolderEntryKind {
     File(u64),
     /// A folder.
     Folder,
-    /// A symbolic link, which is not followed.
-    Link,
 }

@@ -414,7 +414,7 @@ fn paths_that_lead_elsewhere() {
         ("a%5Cb", 400),
         ("fine/file.txt", 204),
         ("fine/file.txt", 400),
-        ("fine/file.txt/x", 500),
+        ("fine/file.txt/x", 400),
     ] {
         let upload = door
             .api("POST", "/uploads")

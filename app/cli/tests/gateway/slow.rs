@@ -149,7 +149,7 @@ fn requests_that_are_too_large() {
         .api("POST", "/share")
         .with("Content-Type", "application/json")
         .body(deep.as_bytes());
-    assert_eq!(deep.send().status, 400);
+    assert_eq!(deep.send().status, 422);
     for _ in 0..20 {
         // Told to be huge, and never sent.
         let mut stream = door.connect();

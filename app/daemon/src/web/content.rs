@@ -1,12 +1,13 @@
 //! Links as the gateway has them: opened, and described.
 
-use super::held;
+use super::held as reading;
 use crate::context::Context;
 use crate::{download, errors, roots, torrent};
 use potluck_api::{Content, ContentFile, ContentKind, ErrorBody, ExitCode};
 use potluck_content::{Manifest, Node};
 use potluck_gateway::{
-    Bytestream, OpenError, Opened, OpenedFile, OpenedKind, ReadFile, media_type,
+    Bytestream, FolderEntry, FolderEntryKind, OpenError, Opened, OpenedFile, OpenedKind, ReadFile,
+    media_type,
 };
 use potluck_store::{Fault, Origin, Root, Store};
 use std::ops::Range;
@@ -19,12 +20,12 @@ const MAX_FILES: usize = 10_000;
 /// A file with the node that reads it.
 struct Reader {
     ctx: Arc<Context>,
-    file: held::OpenFile,
+    file: reading::OpenFile,
 }
 
 impl ReadFile for Reader {
     fn read(&self, range: Range<u64>) -> Bytestream {
-        Box::pin(held::read(&self.ctx, &self.file, range))
+        Box::pin(reading::read(&self.ctx, &self.file, range))
     }
 }
 
@@ -35,32 +36,51 @@ pub(super) async fn open(
     patience: Duration,
 ) -> Result<Opened, OpenError> {
     let link = download::parse(link).map_err(OpenError::BadLink)?;
-    let found = match held::open(ctx, &link, path, patience).await {
+    let found = match reading::open(ctx, &link, path, patience).await {
         Ok(found) => found,
         Err(error) if error.code == ExitCode::NotFound && !path.is_empty() => {
-            // Either nobody has the folder, or the folder has no such path.
-            return Err(match held::open(ctx, &link, &[], Duration::ZERO).await {
-                Ok(_) => OpenError::NoSuchPath(error),
-                Err(_) => OpenError::NoProvider(error),
+            // Either nobody has it, or the folder has no such path.
+            let whole = reading::open(ctx, &link, &[], Duration::ZERO).await;
+            let is_missing = whole.is_ok_and(|whole| !has_file(whole.manifest.as_deref(), path));
+            return Err(match is_missing {
+                true => OpenError::NoSuchPath(error),
+                false => OpenError::NoProvider(error),
             });
         }
         Err(error) => return Err(why(error)),
     };
-    let kind = match found.kind {
-        held::Kind::File(file) => OpenedKind::File(OpenedFile {
-            bytes: file.bytes,
-            reader: Arc::new(Reader {
-                ctx: Arc::clone(ctx),
-                file,
-            }),
-        }),
-        held::Kind::Folder(entries) => OpenedKind::Folder(entries),
+    let (cid, kind) = match found.kind {
+        reading::OpenedKind::File(file) => {
+            let (cid, bytes) = (file.address(), file.bytes);
+            let ctx = Arc::clone(ctx);
+            let reader = Arc::new(Reader { ctx, file });
+            (cid, OpenedKind::File(OpenedFile { bytes, reader }))
+        }
+        reading::OpenedKind::Folder(listed) => {
+            let entries = listed.into_iter().map(entry).collect();
+            (found.root, OpenedKind::Folder(entries))
+        }
     };
     Ok(Opened {
-        cid: found.cid,
-        name: found.name,
+        cid: cid.to_string(),
+        name: found.name.unwrap_or_default(),
         kind,
     })
+}
+
+fn entry(listed: reading::Listed) -> FolderEntry {
+    FolderEntry {
+        name: listed.name,
+        kind: match listed.bytes {
+            Some(bytes) => FolderEntryKind::File(bytes),
+            None => FolderEntryKind::Folder,
+        },
+    }
+}
+
+fn has_file(manifest: Option<&Manifest>, path: &[String]) -> bool {
+    let entry = manifest.and_then(|manifest| manifest.get(&path.join("/")));
+    entry.is_some_and(|entry| matches!(entry.node, Node::File { .. }))
 }
 
 fn why(error: ErrorBody) -> OpenError {
@@ -79,18 +99,19 @@ pub(super) async fn about(
 ) -> Result<Content, OpenError> {
     let link = download::parse(link).map_err(OpenError::BadLink)?;
     let address = link.address;
-    let opened = held::open(ctx, &link, &[], patience).await.map_err(why)?;
+    let opened = reading::open(ctx, &link, &[], patience)
+        .await
+        .map_err(why)?;
     let known = ctx.blocking(move |store| {
         let root = store.root(&address)?;
-        let manifest = store.manifest(&address)?;
         let have = roots::available_bytes(store, &address)?;
         let magnet = match &root {
             Some(root) => magnet(store, root)?,
             None => None,
         };
-        Ok::<_, Fault>((root, manifest, have, magnet))
+        Ok::<_, Fault>((root, have, magnet))
     });
-    let (root, manifest, have_bytes, magnet) = known
+    let (root, have_bytes, magnet) = known
         .await
         .ok_or_else(|| OpenError::Failed(errors::stopping()))?
         .map_err(|fault| OpenError::Failed(errors::fault(&fault)))?;
@@ -99,17 +120,17 @@ pub(super) async fn about(
         (None, Some(name)) => potluck_content::safe_name(name),
         (None, None) => address.to_string(),
     };
-    let (kind, bytes, files, file_count) = match (&manifest, &opened.kind) {
+    let (kind, bytes, files, file_count) = match (&opened.manifest, &opened.kind) {
         (Some(manifest), _) => {
             let files = list(manifest);
             let count = manifest.files() as u64;
             (ContentKind::Folder, manifest.total_bytes(), files, count)
         }
-        (None, held::Kind::File(file)) => {
+        (None, reading::OpenedKind::File(file)) => {
             let files = vec![described(&name, file.bytes)];
             (ContentKind::File, file.bytes, files, 1)
         }
-        (None, held::Kind::Folder(_)) => (ContentKind::Folder, 0, Vec::new(), 0),
+        (None, reading::OpenedKind::Folder(_)) => (ContentKind::Folder, 0, Vec::new(), 0),
     };
     Ok(Content {
         cid: address.to_string(),

@@ -5,28 +5,14 @@ use crate::errors;
 use bytes::Bytes;
 use futures::stream::{self, Stream};
 use potluck_api::ErrorBody;
-use potluck_content::{Address, GROUP_BYTES, Hash, Kind as Is, Link, Manifest, Node};
-use potluck_gateway::{FolderEntry, FolderEntryKind};
-use potluck_store::{ReadError, SpanBuf};
+use potluck_content::{Address, GROUP_BYTES, Hash, Kind, Link, Manifest, Node};
+use potluck_store::{Fault, ReadError, SpanBuf};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Bytes that are read at a time.
 const CHUNK_GROUPS: u64 = 16;
-
-/// A file or a folder that was found.
-pub(crate) struct Opened {
-    pub(crate) cid: String,
-    pub(crate) name: String,
-    pub(crate) kind: Kind,
-}
-
-/// See [`Opened`].
-pub(crate) enum Kind {
-    File(OpenFile),
-    Folder(Vec<FolderEntry>),
-}
 
 /// A file that can be read.
 #[derive(Debug, Clone)]
@@ -35,34 +21,62 @@ pub(crate) struct OpenFile {
     pub(crate) bytes: u64,
 }
 
-/// Finds a file or a folder within what a link names.
+impl OpenFile {
+    /// The address of the file alone, whatever folder it is in.
+    pub(crate) fn address(&self) -> Address {
+        Address::blob(self.hash)
+    }
+}
+
+/// Something in a folder.
+pub(crate) struct Listed {
+    pub(crate) name: String,
+    /// Size of a file; `None` for a folder.
+    pub(crate) bytes: Option<u64>,
+}
+
+/// What a link, or a path in it, leads to.
+pub(crate) enum OpenedKind {
+    File(OpenFile),
+    Folder(Vec<Listed>),
+}
+
+/// An opened file or folder.
+pub(crate) struct Opened {
+    /// The root.
+    pub(crate) root: Address,
+    pub(crate) name: Option<String>,
+    pub(crate) kind: OpenedKind,
+    /// The manifest of the root, when that is a folder.
+    pub(crate) manifest: Option<Arc<Manifest>>,
+}
+
+/// Opens a link, or a path in the folder that it leads to.
 pub(crate) async fn open(
     ctx: &Arc<Context>,
     link: &Link,
     path: &[String],
     _patience: Duration,
 ) -> Result<Opened, ErrorBody> {
-    let (address, path) = (link.address, path.join("/"));
-    let name = link.name.clone().unwrap_or_default();
+    let (root, path) = (link.address, path.join("/"));
+    let name = link.name.clone();
     let opened = ctx.blocking(move |store| {
-        let known = store.root(&address)?.map(|root| root.name);
-        let name = known.unwrap_or(name);
-        let kind = match address.kind {
-            Is::Blob => {
-                let size = store.blob_size(&address.hash)?;
-                size.filter(|_| path.is_empty()).map(|bytes| {
-                    let hash = address.hash;
-                    (address, Kind::File(OpenFile { hash, bytes }))
-                })
+        let known = store.root(&root)?.map(|root| root.name);
+        let manifest = store.manifest(&root)?;
+        let kind = match (&manifest, root.kind) {
+            (None, Kind::Blob) if path.is_empty() => {
+                let hash = root.hash;
+                let size = store.blob_size(&hash)?;
+                size.map(|bytes| OpenedKind::File(OpenFile { hash, bytes }))
             }
-            Is::Folder => store
-                .manifest(&address)?
-                .and_then(|manifest| within(address, &manifest, &path)),
+            (None, _) => None,
+            (Some(manifest), _) => within(manifest, &path),
         };
-        Ok(kind.map(|(address, kind)| Opened {
-            cid: address.to_string(),
-            name,
+        Ok::<_, Fault>(kind.map(|kind| Opened {
+            root,
+            name: name.or(known),
             kind,
+            manifest,
         }))
     });
     let opened = opened.await.ok_or_else(errors::stopping)?;
@@ -70,48 +84,47 @@ pub(crate) async fn open(
         .map_err(|fault| errors::fault(&fault))?
         .ok_or_else(|| {
             errors::not_found(
-                format!("nobody here has {}", link.address),
+                format!("nobody here has {root}"),
                 "fetch it with 'potluck get'",
             )
         })
 }
 
 /// What is at a path of a folder.
-fn within(root: Address, manifest: &Manifest, path: &str) -> Option<(Address, Kind)> {
+fn within(manifest: &Manifest, path: &str) -> Option<OpenedKind> {
     if path.is_empty() {
-        return Some((root, Kind::Folder(children(manifest, ""))));
+        return Some(OpenedKind::Folder(children(manifest, "")));
     }
     match manifest.get(path).map(|entry| &entry.node) {
-        Some(&Node::File { hash, size, .. }) => Some((
-            Address::blob(hash),
-            Kind::File(OpenFile { hash, bytes: size }),
-        )),
+        Some(&Node::File { hash, size, .. }) => {
+            Some(OpenedKind::File(OpenFile { hash, bytes: size }))
+        }
         Some(Node::Symlink { .. }) => None,
-        Some(Node::Directory) => Some((root, Kind::Folder(Vec::new()))),
+        Some(Node::Directory) => Some(OpenedKind::Folder(Vec::new())),
         None => {
-            let entries = children(manifest, &format!("{path}/"));
-            (!entries.is_empty()).then_some((root, Kind::Folder(entries)))
+            let listed = children(manifest, &format!("{path}/"));
+            (!listed.is_empty()).then_some(OpenedKind::Folder(listed))
         }
     }
 }
 
 /// What is straight below a path that ends in `/`, or in the folder itself. Entries are ordered by
 /// path, so that those of one folder are neighbours.
-fn children(manifest: &Manifest, prefix: &str) -> Vec<FolderEntry> {
-    let mut found: Vec<FolderEntry> = Vec::new();
+fn children(manifest: &Manifest, prefix: &str) -> Vec<Listed> {
+    let mut found: Vec<Listed> = Vec::new();
     for entry in manifest.entries() {
         let Some(rest) = entry.path.as_str().strip_prefix(prefix) else {
             continue;
         };
-        let (name, kind) = match (rest.split_once('/'), &entry.node) {
-            (Some((name, _)), _) => (name, FolderEntryKind::Folder),
-            (None, Node::File { size, .. }) => (rest, FolderEntryKind::File(*size)),
-            (None, Node::Directory) => (rest, FolderEntryKind::Folder),
-            (None, Node::Symlink { .. }) => (rest, FolderEntryKind::Link),
+        let (name, bytes) = match (rest.split_once('/'), &entry.node) {
+            (Some((name, _)), _) => (name, None),
+            (None, Node::File { size, .. }) => (rest, Some(*size)),
+            (None, Node::Directory) => (rest, None),
+            (None, Node::Symlink { .. }) => continue,
         };
         if found.last().is_none_or(|last| last.name != name) {
             let name = name.to_owned();
-            found.push(FolderEntry { name, kind });
+            found.push(Listed { name, bytes });
         }
     }
     found
@@ -162,23 +175,15 @@ fn lost(error: &ReadError) -> ErrorBody {
     }
 }
 
-/// How many pieces something has, and the runs of those that are here.
-pub(crate) async fn have(
-    ctx: &Arc<Context>,
-    address: &Address,
-) -> Result<(u32, Vec<Range<u32>>), ErrorBody> {
-    let root = *address;
+/// How many pieces a root has, and which of them are here; none when this node knows nothing of it.
+pub(crate) async fn have(ctx: &Arc<Context>, root: &Address) -> (u32, Vec<Range<u32>>) {
+    let root = *root;
     let found = ctx.blocking(move |store| {
         let layout = store.layout(&root)?;
-        Ok(layout.zip(store.available(&root)?))
+        Ok::<_, Fault>(layout.zip(store.available(&root)?))
     });
-    let found = found.await.ok_or_else(errors::stopping)?;
-    let found = found.map_err(|fault| errors::fault(&fault))?;
-    let (layout, have) = found.ok_or_else(|| {
-        errors::not_found(
-            format!("this node has nothing of {root}"),
-            "fetch it with 'potluck get'",
-        )
-    })?;
-    Ok((layout.pieces(), have.ranges().collect()))
+    match found.await {
+        Some(Ok(Some((layout, have)))) => (layout.pieces(), have.ranges().collect()),
+        _ => (0, Vec::new()),
+    }
 }

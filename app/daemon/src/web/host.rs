@@ -1,7 +1,8 @@
 //! What the gateway asks, passed on to the service that knows.
 
+use super::content;
+use super::held as reading;
 use super::uploads::Uploads;
-use super::{content, held};
 use crate::context::Context;
 use crate::{bittorrent, config, doctor, download, errors, roots, share, status, verify};
 use async_trait::async_trait;
@@ -140,8 +141,14 @@ impl Host for Web {
     }
 
     async fn pieces(&self, cid: &str) -> Result<Pieces, ErrorBody> {
-        let link = download::parse(cid)?;
-        let (pieces, have) = held::have(&self.ctx, &link.address).await?;
+        let root = download::parse(cid)?.address;
+        let (pieces, have) = reading::have(&self.ctx, &root).await;
+        if pieces == 0 {
+            return Err(errors::not_found(
+                format!("this node knows nothing of {root}"),
+                "fetch it with 'potluck get'",
+            ));
+        }
         let have = have.into_iter().map(|run| (run.start, run.end)).collect();
         Ok(Pieces { pieces, have })
     }

@@ -35,7 +35,6 @@ pub(super) fn listing(title: &str, has_parent: bool, entries: &[FolderEntry]) ->
             FolderEntryKind::Folder => {
                 write!(page, "<tr><td><a href=\"./{path}/\">{text}/</a><td>")
             }
-            FolderEntryKind::Link => write!(page, "<tr><td>{text}<td>link"),
         };
     }
     page.push_str("</table>");

@@ -325,9 +325,8 @@ fn metadata(path: &Path) -> Result<fs::Metadata, ShareError> {
 
 /// Whether a path in the data directory lies in a folder of its owner.
 fn is_owners(path: &Path, own: &Path) -> bool {
-    let in_folder = |folder: &&str| {
+    OWNERS.iter().any(|folder| {
         let folder = own.join(folder);
         path.starts_with(&folder) && path != folder
-    };
-    OWNERS.iter().any(in_folder)
+    })
 }
