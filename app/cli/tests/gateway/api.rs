@@ -59,6 +59,24 @@ fn downloads_run_on_by_themselves() {
             .status,
         404
     );
+    let entries = door.api("GET", "/activity").send().json();
+    let entries = entries["entries"].as_array().unwrap();
+    let texts: Vec<&str> = entries
+        .iter()
+        .map(|entry| entry["text"].as_str().unwrap())
+        .collect();
+    assert!(texts.contains(&"folder is here"), "{texts:?}");
+    assert!(
+        texts.iter().any(|text| text.contains("connected")),
+        "{texts:?}"
+    );
+}
+
+#[test]
+fn downloads_that_come_to_nothing() {
+    let scratch = Scratch::new("in-vain");
+    let node = scratch.node("node").start();
+    let door = Door::of(&node);
     // One that finds nobody runs until it is stopped; one that makes no sense fails.
     let nowhere = "bafkr4iew6i7ufqkvgcyiyrlxiol2oydwxcqaxl2wm7ja5dwn2zm6zypwha";
     let begun = door
@@ -90,17 +108,6 @@ fn downloads_run_on_by_themselves() {
     let stopped = state(&begun["id"], "stopped");
     assert_eq!(stopped["error"], Value::Null);
     assert_eq!(stopped["cid"], nowhere);
-    let entries = door.api("GET", "/activity").send().json();
-    let entries = entries["entries"].as_array().unwrap();
-    let texts: Vec<&str> = entries
-        .iter()
-        .map(|entry| entry["text"].as_str().unwrap())
-        .collect();
-    assert!(texts.contains(&"folder is here"), "{texts:?}");
-    assert!(
-        texts.iter().any(|text| text.contains("connected")),
-        "{texts:?}"
-    );
 }
 
 fn shared(answer: &Answer) -> Value {

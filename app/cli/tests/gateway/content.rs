@@ -250,7 +250,7 @@ fn conditions_head_and_methods() {
 }
 
 #[test]
-fn folders_names_and_kinds() {
+fn folders_are_listed() {
     let shelf = shelf("folders");
     let root = format!("/c/{}", shelf.folder);
     let get = |path: &str| shelf.door.content(&format!("{root}{path}")).send();
@@ -282,6 +282,13 @@ fn folders_names_and_kinds() {
         "{page}"
     );
     assert!(page.contains("href=\"../\""), "{page}");
+}
+
+#[test]
+fn files_of_a_folder() {
+    let shelf = shelf("files");
+    let root = format!("/c/{}", shelf.folder);
+    let get = |path: &str| shelf.door.content(&format!("{root}{path}")).send();
     for (path, kind, text) in [
         ("/a.txt", "text/plain; charset=utf-8", "first\n"),
         ("/empty.txt", "text/plain; charset=utf-8", ""),

@@ -8,6 +8,7 @@ mod support;
 mod api;
 mod attacks;
 mod content;
+mod elsewhere;
 mod http;
 mod pages;
 mod programs;
