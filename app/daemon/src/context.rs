@@ -7,6 +7,7 @@ use crate::disk::Disk;
 use crate::downloads::Downloads;
 use crate::peer_book::PeerBook;
 use crate::rates::RateBook;
+use crate::reading::Readings;
 use crate::swarms::Swarms;
 use crate::upload_gate::UploadGate;
 use potluck_content::{Address, PieceSet};
@@ -32,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) book: PeerBook,
     pub(crate) rates: RateBook,
     pub(crate) downloads: Downloads,
+    /// Downloads that can be read from while they run.
+    pub(crate) readings: Readings,
     pub(crate) torrents: Torrents,
     /// What the network reports, for whoever listens.
     pub(crate) net_events: broadcast::Sender<NetEvent>,

@@ -8,6 +8,7 @@ use crate::disk::Disk;
 use crate::downloads::Downloads;
 use crate::peer_book::PeerBook;
 use crate::rates::RateBook;
+use crate::reading::Readings;
 use crate::swarms::Swarms;
 use crate::upload_gate::UploadGate;
 use crate::{dial, errors, keys, serve, upkeep, web};
@@ -70,6 +71,11 @@ impl Node {
     #[must_use]
     pub fn api(&self) -> &ApiFile {
         &self.api
+    }
+
+    #[cfg(test)]
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.ctx
     }
 
     /// Waits until the node is asked to stop through its API.
@@ -305,6 +311,7 @@ fn context(
         book: PeerBook::default(),
         rates: RateBook::default(),
         downloads: Downloads::default(),
+        readings: Readings::default(),
         torrents: Torrents::new(Settings::of(config, options.in_command, options.no_lan)),
         net_events: broadcast::channel(NET_EVENTS).0,
         shutdown: CancellationToken::new(),

@@ -5,6 +5,7 @@
 mod members;
 mod news;
 mod orders;
+mod readers;
 mod work;
 
 pub(super) use work::{Work, order};
@@ -14,6 +15,7 @@ use super::report;
 use super::sources::{Peers, Source};
 use crate::context::Context;
 use crate::errors;
+use crate::reading::Live;
 use crate::source::{ProvenHead, SinkError, SourceEvent};
 use potluck_api::{ErrorBody, GetEvent};
 use potluck_content::{Address, Link};
@@ -59,6 +61,8 @@ pub(super) struct Engine {
     last_life: Instant,
     last_waiting: Option<Instant>,
     rates: VecDeque<(Instant, u64)>,
+    /// Who reads while it runs.
+    readers: readers::Readers,
 }
 
 impl Engine {
@@ -92,6 +96,7 @@ impl Engine {
             last_life: Instant::now(),
             last_waiting: None,
             rates: VecDeque::new(),
+            readers: readers::Readers::default(),
         }
     }
 
@@ -155,11 +160,13 @@ impl Engine {
         for (source, joined) in self.joined() {
             self.join(source, &joined, work);
         }
+        let live = self.readers.live(work);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            self.hear_readers(work);
             self.obey(work).await;
-            if work.complete {
+            if work.complete && !self.readers.keep_going() {
                 self.wasted_bytes += work.planner.progress(self.ctx.clock.now()).wasted_bytes;
                 return Ok(());
             }
@@ -175,12 +182,16 @@ impl Engine {
                 () = self.ctx.shutdown.cancelled() => return Err(errors::stopping()),
                 Some(event) = self.incoming.recv() => self.source_news(event, Some(work)).await,
                 Some(candidate) = self.finder.candidates.recv() => self.consider(candidate),
+                () = asked(live.as_deref()) => {}
                 () = sleep_until(wake) => work.planner.handle(self.ctx.clock.now(), Input::Timeout),
                 _ = ticks.tick() => {
                     if let Some(keeper) = &mut work.keeper {
                         keeper.tick().await.map_err(|error| errors::write(&error))?;
                     }
                     self.impatient(Some(work))?;
+                    if self.readers.are_gone() {
+                        return Ok(());
+                    }
                     report::progress(self, work).await;
                 }
             }
@@ -228,6 +239,13 @@ fn sink_error(failure: SinkError) -> ErrorBody {
         SinkError::Io(message) => {
             errors::failed(message, "check the disk, then run the same command again")
         }
+    }
+}
+
+async fn asked(live: Option<&Live>) {
+    match live {
+        Some(live) => live.asked().await,
+        None => std::future::pending().await,
     }
 }
 

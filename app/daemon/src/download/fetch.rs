@@ -5,6 +5,7 @@ mod stages;
 use super::dest;
 use super::engine::{Engine, Work};
 use crate::context::Context;
+use crate::reading::Seat;
 use crate::source::{Job, MemorySink, ProvenHead};
 use potluck_api::{ErrorBody, ExitCode, GetEvent, GetRequest, Phase, SourceResult};
 use potluck_content::{Kind, Link, Manifest, Node, PieceLayout, PieceSet};
@@ -23,6 +24,8 @@ pub(super) struct Fetch<'a> {
     pub(super) name: String,
     pub(super) dest: PathBuf,
     pub(super) engine: Engine,
+    /// Where others find it who want to read what comes.
+    pub(super) seat: &'a Seat,
     pub(super) order: Order,
     /// Wanted bytes, once all of them are here.
     pub(super) whole_bytes: u64,
@@ -36,7 +39,7 @@ impl Fetch<'_> {
         let (manifest, selection) = match self.link.address.kind {
             Kind::Blob => (None, Selection::All),
             Kind::Folder => {
-                let manifest = self.manifest(&head).await?;
+                let manifest = manifest(&mut self.engine, &head).await?;
                 let selection = dest::select(&manifest, &self.request.files)?;
                 (Some(Arc::new(manifest)), selection)
             }
@@ -76,34 +79,6 @@ impl Fetch<'_> {
         self.whole_bytes = bytes;
         let path = self.finish(&download).await?;
         Ok(self.done(&path, bytes, files, local, started))
-    }
-
-    /// The manifest, which is often whole in the head.
-    async fn manifest(&mut self, head: &Arc<ProvenHead>) -> Result<Manifest, ErrorBody> {
-        let root = self.link.address;
-        let bytes = if head.data.len() as u64 == head.size {
-            self.engine.received_bytes += head.size;
-            head.data.clone()
-        } else {
-            let layout = Arc::new(PieceLayout::for_blob(root.hash, head.size));
-            let pieces = layout.pieces();
-            let sink = Arc::new(MemorySink::new(
-                usize::try_from(head.size).unwrap_or(usize::MAX),
-            ));
-            let job = Arc::new(Job::new(root, layout, Arc::<MemorySink>::clone(&sink)));
-            let none = PieceSet::new(pieces);
-            let own = self.engine.ctx.net.peer_id();
-            let mut work = Work::new(job, none, PieceSet::full(pieces), true, &own);
-            self.engine.fetch(&mut work).await?;
-            sink.take()
-        };
-        Manifest::decode(&bytes).map_err(|error| {
-            ErrorBody::new(
-                ExitCode::Verification,
-                format!("the folder's manifest is refused: {error}"),
-                "who made the link shared something that is not safe to write here",
-            )
-        })
     }
 
     fn phase(&self, phase: Phase) {
@@ -149,6 +124,37 @@ impl Fetch<'_> {
             serving: self.request.serve,
         }
     }
+}
+
+/// The manifest, which is often whole in the head.
+pub(super) async fn manifest(
+    engine: &mut Engine,
+    head: &Arc<ProvenHead>,
+) -> Result<Manifest, ErrorBody> {
+    let root = engine.root;
+    let bytes = if head.data.len() as u64 == head.size {
+        engine.received_bytes += head.size;
+        head.data.clone()
+    } else {
+        let layout = Arc::new(PieceLayout::for_blob(root.hash, head.size));
+        let pieces = layout.pieces();
+        let sink = Arc::new(MemorySink::new(
+            usize::try_from(head.size).unwrap_or(usize::MAX),
+        ));
+        let job = Arc::new(Job::new(root, layout, Arc::<MemorySink>::clone(&sink)));
+        let none = PieceSet::new(pieces);
+        let own = engine.ctx.net.peer_id();
+        let mut work = Work::new(job, none, PieceSet::full(pieces), true, &own);
+        engine.fetch(&mut work).await?;
+        sink.take()
+    };
+    Manifest::decode(&bytes).map_err(|error| {
+        ErrorBody::new(
+            ExitCode::Verification,
+            format!("the folder's manifest is refused: {error}"),
+            "who made the link shared something that is not safe to write here",
+        )
+    })
 }
 
 fn shown_size(head: &ProvenHead, manifest: Option<&Manifest>) -> u64 {

@@ -9,15 +9,18 @@ mod keep;
 mod repair;
 mod report;
 mod sources;
+mod viewing;
 
 pub(crate) use dest::{compile, path as destination};
 pub(crate) use find::{Candidate, Finder};
 pub(crate) use repair::repair;
 pub(crate) use sources::{Peers, Verdict, When};
+pub(crate) use viewing::view;
 
 use crate::context::Context;
 use crate::downloads::Running;
 use crate::errors;
+use crate::reading::Seat;
 use engine::Engine;
 use fetch::Fetch;
 use held::{already_here, fetched_to, held, is_whole};
@@ -71,11 +74,10 @@ pub(crate) async fn run(
         peers: Vec::new(),
         private: !request.serve,
     };
+    // Dropped after what is below: who reads looks again then.
+    let seat = Seat::claim(ctx, link.address).await.ok_or_else(already)?;
     if !ctx.downloads.begin(link.address, running) {
-        return Err(errors::failed(
-            "this content is being downloaded already",
-            "wait for it; 'potluck status' shows how far it is",
-        ));
+        return Err(already());
     }
     let _registered = Registered {
         ctx,
@@ -96,11 +98,19 @@ pub(crate) async fn run(
         name,
         dest,
         engine,
+        seat: &seat,
         order,
         whole_bytes: 0,
     }
     .run()
     .await
+}
+
+fn already() -> ErrorBody {
+    errors::failed(
+        "this content is being downloaded already",
+        "wait for it; 'potluck status' shows how far it is",
+    )
 }
 
 /// Reads a link.

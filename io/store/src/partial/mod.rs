@@ -177,6 +177,24 @@ impl Store {
             .collect()
     }
 
+    /// The pieces of an unfinished download that are here: now when it is running, else as of the last
+    /// checkpoint. `None` when there is no such download.
+    pub fn kept_pieces(&self, address: &Address) -> Result<Option<PieceSet>, Fault> {
+        if let Some(running) = self.inner.running.get(address) {
+            return Ok(Some(running.have()));
+        }
+        let Some(described) = self.inner.describe(address)? else {
+            return Ok(None);
+        };
+        let key = tables::address_key(address);
+        let bitmap = self.inner.db.read(|transaction| {
+            let bitmaps = transaction.open_table(tables::BITMAPS)?;
+            Ok(bitmaps.get(&key)?.map(|value| value.value().to_vec()))
+        })?;
+        let pieces = described.layout.pieces();
+        Ok(bitmap.and_then(|bytes| PieceSet::from_bytes(pieces, &bytes).ok()))
+    }
+
     fn partial_info(
         &self,
         (address, record, bitmap): (Address, PartialRecord, Option<Vec<u8>>),

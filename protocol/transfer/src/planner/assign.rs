@@ -119,6 +119,7 @@ impl Planner {
         let source = self.sources.get(&id)?;
         let has = source.holdings.bits();
         match self.order {
+            Order::ReadersOnly => None,
             Order::Sequential => self.picker.first_in(has, 0..pieces),
             Order::RarestFirst => {
                 let share = Share::new(self.config.member, &self.fellows, pieces);
@@ -166,7 +167,7 @@ impl Planner {
             return false;
         }
         match self.order {
-            Order::Sequential => true,
+            Order::Sequential | Order::ReadersOnly => true,
             Order::RarestFirst => {
                 self.readers.wait_for(start)
                     || self.picker.same_level(start, piece) && self.as_much_ours(start, piece)

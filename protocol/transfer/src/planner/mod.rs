@@ -170,7 +170,7 @@ impl Planner {
             Input::Hold(held) => self.hold(now, held),
             Input::ReaderOpened { reader, reading } => self.reader_opened(now, reader, reading),
             Input::ReaderMoved { reader, position } => self.reader_moved(now, reader, position),
-            Input::ReaderClosed { reader } => self.reader_closed(reader),
+            Input::ReaderClosed { reader } => self.reader_closed(now, reader),
             Input::Timeout => {}
         }
     }

@@ -5,6 +5,8 @@
 //! a slow source works further ahead. What turns out to come late nevertheless, because a source slowed down or fell
 //! silent, is asked of another in time (*rescue*), within a budget of bytes that may come twice.
 
+mod moves;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
@@ -115,57 +117,6 @@ impl Readers {
 }
 
 impl Planner {
-    pub(super) fn reader_opened(&mut self, now: Timestamp, id: ReaderId, reading: Reading) {
-        let known = self.readers.readers.contains_key(&id);
-        if !known && self.readers.readers.len() >= MAX_READERS {
-            return;
-        }
-        let reader = Reader::new(now, reading, &self.layout);
-        self.readers.readers.insert(id, reader);
-        self.make_way(now);
-    }
-
-    pub(super) fn reader_moved(&mut self, now: Timestamp, id: ReaderId, position: u64) {
-        let Some(reader) = self.readers.readers.get_mut(&id) else {
-            return;
-        };
-        let before = reader.pieces.clone();
-        let reading = Reading {
-            position,
-            ..reader.reading
-        };
-        *reader = Reader::new(now, reading, &self.layout);
-        if !before.contains(&reader.pieces.start) {
-            self.make_way(now);
-        }
-    }
-
-    pub(super) fn reader_closed(&mut self, id: ReaderId) {
-        self.readers.readers.remove(&id);
-        self.everyone_in_line();
-    }
-
-    /// A reader begins somewhere: what was asked for, hasn't begun to come and isn't waited for makes way.
-    fn make_way(&mut self, now: Timestamp) {
-        let in_the_way: Vec<RequestId> = self
-            .ledger
-            .requests()
-            .filter(|(_, request)| {
-                !request.is_started()
-                    && !request
-                        .outstanding
-                        .iter()
-                        .any(|piece| self.readers.wait_for(*piece))
-            })
-            .map(|(id, _)| id)
-            .collect();
-        for request in in_the_way {
-            self.cancel(now, request);
-        }
-        self.everyone_in_line();
-        self.arm_rescue(now);
-    }
-
     /// The piece that readers need most from this source; `None` when they need nothing that it can help with.
     pub(super) fn urgent_for(&self, now: Timestamp, id: SourceId) -> Option<u32> {
         let source = self.sources.get(&id)?;

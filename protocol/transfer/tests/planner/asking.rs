@@ -145,6 +145,45 @@ fn order_is_kept() {
 }
 
 #[test]
+fn only_what_readers_want_is_fetched() {
+    let habits = vec![Habit::default(); 2];
+    let mut world = World::new(blob_layout(300), habits, 3);
+    world.give(Input::Order(Order::ReadersOnly));
+    world.run_for(seconds(1.0));
+    assert!(world.requests.is_empty());
+    let (reader, end) = (ReaderId(1), 300 * BLOCK);
+    let reading = Reading {
+        position: 100 * BLOCK,
+        end,
+        rate: 0,
+        window: 10 * BLOCK,
+    };
+    world.give(Input::ReaderOpened { reader, reading });
+    world.run_for(seconds(5.0));
+    let here = |world: &World| world.planner.have().ranges().collect::<Vec<_>>();
+    assert_eq!(here(&world), [400..440]);
+    // It goes on within its window, and jumps.
+    let position = 105 * BLOCK;
+    world.give(Input::ReaderMoved { reader, position });
+    world.run_for(seconds(5.0));
+    assert_eq!(here(&world), [400..460]);
+    let position = 20 * BLOCK;
+    world.give(Input::ReaderMoved { reader, position });
+    world.run_for(seconds(5.0));
+    assert_eq!(here(&world), [80..120, 400..460]);
+    // Nobody reads: what was asked for is cancelled, and nothing else comes.
+    let position = 200 * BLOCK;
+    world.give(Input::ReaderMoved { reader, position });
+    world.run_for(Duration::from_millis(20));
+    world.give(Input::ReaderClosed { reader });
+    world.run_for(seconds(5.0));
+    let read = 40 + 60 + 40;
+    assert!(world.planner.have().count() < read, "{:?}", here(&world));
+    world.give(Input::Order(Order::RarestFirst));
+    world.run(seconds(60.0));
+}
+
+#[test]
 fn the_rarest_come_first() {
     let common = Habit {
         has: Some(vec![0..600]),

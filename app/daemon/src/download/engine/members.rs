@@ -78,6 +78,7 @@ impl Engine {
             work.planner
                 .handle(now, Input::Availability { source: id, change });
         }
+        self.count_sources();
     }
 
     pub(super) async fn closed(
@@ -92,6 +93,7 @@ impl Engine {
             self.has_changed(peer);
         }
         self.sources.remove(&id);
+        self.count_sources();
         if let Some(work) = work {
             work.planner
                 .handle(self.ctx.clock.now(), Input::SourceLeft { source: id });

@@ -45,6 +45,7 @@ impl Engine {
             SourceNews::Received { request, bytes } => {
                 self.last_life = Instant::now();
                 self.received_bytes += bytes;
+                self.readers.alive();
                 self.plan(work, request, |request| Input::Received {
                     source: id,
                     request,
@@ -124,6 +125,7 @@ impl Engine {
         if work.have.insert(piece) {
             let bytes = work.job.layout.piece(piece).bytes;
             if !work.manifest {
+                self.readers.arrived(piece);
                 *self.delivered.entry(peer).or_default() += bytes;
                 self.peers.delivered(&peer);
                 if let Some(keeper) = &mut work.keeper {

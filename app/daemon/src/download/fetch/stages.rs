@@ -4,7 +4,9 @@ use super::Fetch;
 use crate::clock::unix_now;
 use crate::download::engine::{self, Work};
 use crate::download::keep::{Keeper, StoreSink};
+use crate::download::viewing;
 use crate::errors;
+use crate::reading::Live;
 use crate::source::{Job, ProvenHead};
 use potluck_api::{ErrorBody, Phase};
 use potluck_content::{Kind, Manifest, PieceSet};
@@ -35,11 +37,7 @@ impl Fetch<'_> {
             selection,
             now_unix: unix_now(),
         };
-        self.ctx
-            .blocking(move |store| store.begin(spec))
-            .await
-            .ok_or_else(errors::stopping)?
-            .map_err(|error| errors::begin(&error))
+        viewing::begin(self.ctx, spec).await
     }
 
     /// Takes what this node already has: other copies, and a file that came whole with the head.
@@ -89,6 +87,9 @@ impl Fetch<'_> {
         let root = self.link.address;
         let sink = Arc::new(StoreSink(Arc::clone(download)));
         let job = Arc::new(Job::new(root, Arc::clone(download.layout()), sink));
+        let live = Live::new(Arc::clone(download.layout()), wanted.clone(), have.clone());
+        self.engine.let_read(&live, false);
+        self.seat.begun(&live);
         let mut work = Work::new(job, have, wanted, false, &self.ctx.net.peer_id());
         let mut keeper = Keeper::new(self.ctx, root, download, self.request.serve);
         keeper.resumed(&work.have);

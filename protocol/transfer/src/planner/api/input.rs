@@ -61,6 +61,9 @@ pub enum Order {
     RarestFirst,
     /// From the first piece on.
     Sequential,
+    /// None: only what readers wait for is fetched, as they go on. A request that nobody waits for any more is cancelled
+    /// when its reader is gone.
+    ReadersOnly,
 }
 
 /// What happened.
