@@ -1,13 +1,22 @@
 import { AxeBuilder } from "@axe-core/playwright";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { expect } from "vitest";
+
+const isDist = process.env["POTLUCK_DIST"] === "1";
 
 /** A browser; `CHROMIUM` names another one than Debian's. */
 export function launch(): Promise<Browser> {
   return chromium.launch({
     executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
     // Root has no sandbox of its own; a click counts as one although nobody sits there.
-    args: ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
+    args: [
+      "--no-sandbox",
+      "--autoplay-policy=no-user-gesture-required",
+      // A document that did not come over the network counts as one from afar.
+      ...(isDist ? ["--disable-features=LocalNetworkAccessChecks"] : []),
+    ],
   });
 }
 
@@ -32,7 +41,9 @@ export async function open(browser: Browser, look: Look = {}): Promise<Watched> 
     reducedMotion: "reduce",
     permissions: ["clipboard-read", "clipboard-write"],
   });
+  if (isDist) await useDist(context);
   const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
   const errors: string[] = [];
   page.on("console", (message) => {
     if (message.type() === "error" || message.type() === "warning") {
@@ -41,6 +52,29 @@ export async function open(browser: Browser, look: Look = {}): Promise<Watched> 
   });
   page.on("pageerror", (error) => errors.push(String(error)));
   return { context, page, errors };
+}
+
+/**
+ * Pages from dist/ in the place of those in the program, with the headers that it gives them: to try
+ * a change without building the program again.
+ */
+async function useDist(context: BrowserContext): Promise<void> {
+  const dist = join(import.meta.dirname, "..", "dist");
+  const isPage = /^http:\/\/localhost:\d+\/(?!api\/|c\/|login)/;
+  await context.route(isPage, async (route) => {
+    const { pathname } = new URL(route.request().url());
+    if (pathname.startsWith("/assets/")) return route.fulfill({ path: join(dist, pathname) });
+    const response = await route.fetch();
+    if (response.status() === 401) return route.fulfill({ response });
+    return route.fulfill({ response, body: readFileSync(join(dist, "index.html")) });
+  });
+}
+
+/** Goes in by an address that works once. */
+export async function enter(page: Page, login: string): Promise<void> {
+  await page.goto(login);
+  // Where a redirect leads is not routed: that document came from the program itself.
+  if (isDist) await page.goto(page.url());
 }
 
 /** No finding of axe that is serious or worse. */

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { drop, launch, open } from "./browser";
+import { drop, enter, launch, open } from "./browser";
 import { forget, isMock, type Node, startNode } from "./node";
 
 const SECONDS = 180;
@@ -71,7 +71,7 @@ describe.skipIf(isMock)("two nodes", () => {
 
   it("what is dropped on one is fetched by the other, with live progress", async () => {
     const one = await open(browser);
-    await one.page.goto(giver.login());
+    await enter(one.page, giver.login());
     await drop(one.page, [{ name: "soup.txt", text: "leek\n".repeat(1000) }]);
     const link = await one.page.getByLabel("Link of soup.txt").inputValue();
 
@@ -85,7 +85,7 @@ describe.skipIf(isMock)("two nodes", () => {
     const two = await open(browser);
     // Slow enough to be watched.
     taker.run("config", "set", "limits.down", "4MB/s");
-    await two.page.goto(taker.login());
+    await enter(two.page, taker.login());
     for (const given of [link, bigLink]) {
       await two.page.getByLabel("Fetch", { exact: true }).fill(given);
       await two.page.getByRole("button", { name: "Fetch" }).click();
@@ -117,7 +117,7 @@ describe.skipIf(isMock)("two nodes", () => {
     writeFileSync(path, randomBytes(12_000_000));
     const link = cidOf(giver.run("share", path));
     const { page, context, errors } = await open(browser);
-    await page.goto(taker.login());
+    await enter(page, taker.login());
     await page.getByRole("link", { name: "Settings" }).click();
     const field = page.locator('[data-key="limits.down"]').getByRole("textbox");
     await field.fill("2MB/s");
@@ -146,7 +146,7 @@ describe.skipIf(isMock)("two nodes", () => {
     // Slow enough that all of it can't have come by then.
     taker.run("config", "set", "limits.down", "3MB/s");
     const { page, context, errors } = await open(browser);
-    await page.goto(taker.login(link));
+    await enter(page, taker.login(link));
     const video = page.locator("video");
     await video.waitFor({ timeout: 30_000 });
     const started = await untilPlaying(page, "start");

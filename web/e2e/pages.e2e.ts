@@ -2,7 +2,7 @@
 
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { drop, expectAccessible, launch, open, type Watched } from "./browser";
+import { drop, enter, expectAccessible, launch, open, type Watched } from "./browser";
 import { forget, isMock, type Node, resume, startMock, startNode } from "./node";
 
 const PORT = 4782;
@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   at = await open(browser);
-  await at.page.goto(node.login());
+  await enter(at.page, node.login());
   await at.page.locator("h1").waitFor();
 });
 afterEach(async () => {

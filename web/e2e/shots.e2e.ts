@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { expectAccessible, launch, type Look, open } from "./browser";
+import { enter, expectAccessible, launch, type Look, open } from "./browser";
 import { isMock, type Node, startMock } from "./node";
 
 const folder =
@@ -35,13 +35,13 @@ describe.runIf(isMock)("pictures", () => {
       await page.screenshot({ path: join(folder, `web-${what}-${name}.png`) });
       await expectAccessible(page, `${what} ${name}`);
     };
-    await page.goto(node.login());
+    await enter(page, node.login());
     await page.locator("[data-cid]").first().waitFor();
     await shot("home");
     await page.getByRole("link", { name: "A long evening.mp4" }).click();
     await page.locator(".pieces").waitFor();
     await shot("file");
-    await page.goto(node.login());
+    await enter(page, node.login());
     await page.getByRole("link", { name: "Holiday pictures" }).click();
     await page.getByRole("button", { name: /2026/ }).click();
     await page.getByRole("button", { name: /summer/ }).click();
