@@ -1,51 +1,21 @@
 // Two real nodes: one shares, the other fetches and plays. POTLUCK_BIN names the program.
 
-import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { drop, enter, launch, open } from "./browser";
+import { film } from "./film";
 import { forget, isMock, type Node, startNode } from "./node";
+import { untilPlaying } from "./video";
 
 const SECONDS = 180;
 
-/** A film of some tens of megabytes. */
-function film(path: string): void {
-  execFileSync("ffmpeg", [
-    ...["-loglevel", "error", "-f", "lavfi", "-i", `testsrc2=size=640x360:rate=24:duration=${SECONDS}`],
-    ...["-f", "lavfi", "-i", `sine=frequency=330:duration=${SECONDS}`],
-    ...["-c:v", "libx264", "-preset", "ultrafast", "-b:v", "2M", "-minrate", "2M", "-bufsize", "2M"],
-    ...["-g", "24", "-pix_fmt", "yuv420p", "-c:a", "aac", "-movflags", "+faststart", "-y", path],
-  ]);
-}
-
+/** The link that `potluck share` printed. */
+const linkIn = (printed: string) => /potluck:\S+/.exec(printed)?.[0] ?? printed;
 const cidOf = (link: string) => /bafk?[a-z0-9]{50,}/.exec(link)?.[0] ?? link;
-
-/** Milliseconds until the film moves past `from` seconds. */
-function untilPlaying(page: Page, start: string): Promise<number> {
-  return page.evaluate(
-    (what) =>
-      new Promise<number>((resolve, reject) => {
-        const video = document.querySelector("video");
-        if (!video) return reject(new Error("no video"));
-        const began = performance.now();
-        if (what === "seek") video.currentTime = video.duration * 0.75;
-        const from = what === "seek" ? video.duration * 0.75 : video.currentTime;
-        const look = () => {
-          const moves = !video.seeking && video.readyState >= 3 && video.currentTime > from;
-          if (moves) return resolve(performance.now() - began);
-          if (performance.now() - began > 20_000) return reject(new Error(`stuck at ${video.currentTime}, ready ${video.readyState}, error ${video.error?.message}`));
-          requestAnimationFrame(look);
-        };
-        video.play().catch(reject);
-        look();
-      }),
-    start,
-  );
-}
 
 describe.skipIf(isMock)("two nodes", () => {
   let browser: Browser;
@@ -115,7 +85,7 @@ describe.skipIf(isMock)("two nodes", () => {
   it("a limit that is set on the page holds", async () => {
     const path = join(folder, "limited.bin");
     writeFileSync(path, randomBytes(12_000_000));
-    const link = cidOf(giver.run("share", path));
+    const link = linkIn(giver.run("share", path));
     const { page, context, errors } = await open(browser);
     await enter(page, taker.login());
     await page.getByRole("link", { name: "Settings" }).click();
@@ -140,9 +110,9 @@ describe.skipIf(isMock)("two nodes", () => {
 
   it("a film plays before a tenth of it is here, and goes on after a leap", async () => {
     const path = join(folder, "film.mp4");
-    film(path);
+    film(path, SECONDS);
     const bytes = statSync(path).size;
-    const link = giver.run("share", path).split("\n").find((line) => line.includes("potluck:")) ?? "";
+    const link = linkIn(giver.run("share", path));
     // Slow enough that all of it can't have come by then.
     taker.run("config", "set", "limits.down", "3MB/s");
     const { page, context, errors } = await open(browser);
