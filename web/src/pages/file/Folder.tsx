@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import { api } from "../../api/client";
 import type { Content, ContentFile } from "../../api/types";
 import { bytes, count } from "../../lib/format";
@@ -18,6 +19,11 @@ export function Folder({ content, link }: { content: Content; link: string }) {
   const at = useSignal<string[]>([]);
   const chosen = useSignal<ContentFile | null>(null);
   const all = useSignal(false);
+  const shown = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // It is above the list, which may be long.
+    if (chosen.value) shown.current?.scrollIntoView({ block: "nearest" });
+  }, [chosen.value]);
   const level = levelOf(content.files, at.value);
   const enter = (folder: string[]) => {
     at.value = folder;
@@ -31,14 +37,16 @@ export function Folder({ content, link }: { content: Content; link: string }) {
   return (
     <section aria-labelledby="files-title">
       <h2 id="files-title">Files</h2>
-      {chosen.value ? (
-        <Viewer
-          url={fileUrl(content.content_url, chosen.value.path)}
-          name={chosen.value.path}
-          mediaType={chosen.value.media_type}
-          bytes={chosen.value.bytes}
-        />
-      ) : null}
+      <div ref={shown} class="shown">
+        {chosen.value ? (
+          <Viewer
+            url={fileUrl(content.content_url, chosen.value.path)}
+            name={chosen.value.path}
+            mediaType={chosen.value.media_type}
+            bytes={chosen.value.bytes}
+          />
+        ) : null}
+      </div>
       <nav class="crumbs" aria-label="Folders above">
         <button type="button" onClick={() => enter([])}>
           {content.name}

@@ -16,7 +16,7 @@ interface Shown {
 
 /** A file as it is: a picture, a film, words. Its bytes come from the content's own origin. */
 export function Viewer(props: Shown) {
-  const kind = previewOf(props.mediaType);
+  const kind = previewOf(useType(props));
   const failed = useSignal(false);
   useEffect(() => {
     failed.value = false;
@@ -71,6 +71,29 @@ export function Viewer(props: Shown) {
     default:
       return <NoPreview {...props} words="There is no preview of this kind of file." />;
   }
+}
+
+/**
+ * The media type; where the name tells none, as of something that was opened by its address alone,
+ * the one that its first bytes tell the node.
+ */
+function useType({ url, mediaType }: Shown): string | null {
+  const told = useSignal<string | null>(null);
+  const isKnown = mediaType !== null && !mediaType.startsWith("application/octet-stream");
+  useEffect(() => {
+    told.value = null;
+    if (isKnown) return undefined;
+    const control = new AbortController();
+    fetch(url, { method: "HEAD", signal: control.signal, credentials: "omit" }).then(
+      (response) => {
+        if (response.ok) told.value = response.headers.get("Content-Type");
+      },
+      // Then it stays a file of which nothing is shown.
+      () => undefined,
+    );
+    return () => control.abort();
+  }, [url, isKnown]);
+  return isKnown ? mediaType : told.value;
 }
 
 function NoPreview({ url, words }: Shown & { words: string }) {
