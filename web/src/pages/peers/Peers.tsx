@@ -68,7 +68,7 @@ function Me({ status }: { status: Status }) {
         <Fact name="Addresses">
           {status.addresses.map((address) => (
             <div class="address" key={address}>
-              <code class="wrap">{address.replace(/\/p2p\/[^/]+$/, "")}</code>
+              <code class="wrap">{breakable(address.replace(/\/p2p\/[^/]+$/, ""))}</code>
               <Copy text={address} label={`Copy the address ${address.slice(0, 40)}`} small />
             </div>
           ))}
@@ -76,6 +76,16 @@ function Me({ status }: { status: Status }) {
       </dl>
     </section>
   );
+}
+
+/** An address that breaks ahead of its slashes. */
+function breakable(address: string): ComponentChildren {
+  return address.split(/(?=\/)/).map((part, index) => (
+    <span key={index}>
+      {part}
+      <wbr />
+    </span>
+  ));
 }
 
 function Fact(props: { name: string; children: ComponentChildren }) {
