@@ -7,6 +7,7 @@ mod learn;
 mod lend;
 mod members;
 mod news;
+mod phases;
 mod plan;
 mod report;
 mod seek;
@@ -14,7 +15,7 @@ mod show;
 
 use super::addresses::{Addresses, From};
 use super::allowance::Allowances;
-use super::content::{Content, Files};
+use super::content::Content;
 use super::copies::Copies;
 use super::fetching::{Borrower, Registered};
 use super::hello::Hello;
@@ -29,7 +30,6 @@ use members::Member;
 use plan::Plan;
 use potluck_bittorrent::choke::{Choker, SuperSeed};
 use potluck_bittorrent::{InfoHashes, Metainfo};
-use potluck_content::PieceSet;
 use potluck_store::{TorrentDownload, TorrentReader};
 use potluck_transfer::Order;
 pub(super) use report::{Snapshot, TorrentPeer};
@@ -290,83 +290,6 @@ impl Swarm {
             }
             self.addresses.add(address, from, now);
         }
-    }
-
-    /// The bytes are under their final name, and are served from there.
-    fn serve(&mut self, reader: &Arc<TorrentReader>) {
-        let was_fetched = self.plan.is_some();
-        let files = Files::Here(Arc::clone(reader));
-        match &self.content {
-            Some(content) => content.move_to(files),
-            None => self.know(Arc::new(Content::new(reader.metainfo(), files))),
-        }
-        // Only now: others that take bytes from here go on with the files under their final names.
-        self.plan = None;
-        self.members.retain(|_, member| member.guest.is_none());
-        for member in self.members.values_mut() {
-            member.source = None;
-        }
-        if !was_fetched {
-            self.begin_to_show();
-        }
-        self.choker.set_seeding(true);
-        self.seeking.completed();
-        self.interest();
-    }
-
-    /// Begins to fetch.
-    fn download(&mut self, new: NewDownload) {
-        self.know(new.content);
-        let content = self.content.clone();
-        let mut plan = Plan::new(&self.ctx, new.download, new.order, new.registered);
-        if let Some(content) = content {
-            let copies = &new.copies;
-            plan.reserved = Copies::pieces(&content, |piece| copies.will_have(&content, piece));
-        }
-        self.plan = Some(plan);
-        self.failure = None;
-        for member in self.members.values_mut() {
-            // It was one of an earlier download, at most.
-            member.source = None;
-        }
-        let keys: Vec<PeerKey> = self.members.keys().copied().collect();
-        for key in keys {
-            self.join_plan(key);
-        }
-        self.join_web_seeds();
-        self.join_copies(new.copies);
-        for borrower in new.borrowers {
-            self.lend_to(borrower);
-        }
-        self.interest();
-    }
-
-    /// Nobody waits for what is fetched, or it is here and not to be served.
-    async fn stop_download(&mut self) {
-        let Some(plan) = self.plan.take() else {
-            return;
-        };
-        self.members.retain(|_, member| member.guest.is_none());
-        for member in self.members.values_mut() {
-            member.source = None;
-        }
-        if let Some(content) = &self.content {
-            content.move_to(Files::Nowhere);
-        }
-        plan.close().await;
-        self.interest();
-    }
-
-    fn know(&mut self, content: Arc<Content>) {
-        if content.metainfo.info().is_private() {
-            self.seeking.go_private();
-        }
-        let none = PieceSet::new(content.metainfo.info().pieces());
-        for member in self.members.values_mut() {
-            member.claims = none.clone();
-            member.tell(super::news::Command::Know(Arc::clone(&content)));
-        }
-        self.content = Some(content);
     }
 
     /// Does what the machines say.
