@@ -50,7 +50,10 @@ async fn shared(ctx: &Arc<Context>, path: PathBuf) -> Link {
     tokio::spawn(async move { while unread.recv().await.is_some() {} });
     let request = ShareRequest {
         paths: vec![path.display().to_string()],
-        ..ShareRequest::default()
+        name: None,
+        copy: false,
+        skip_unreadable: false,
+        torrent: None,
     };
     let done = share::run(ctx, request, &events, &CancellationToken::new()).await;
     match done.unwrap() {
@@ -191,7 +194,10 @@ async fn a_get_takes_over_and_is_read_from() {
         link: pair.link.to_string(),
         dest: dest.display().to_string(),
         serve: true,
-        ..GetRequest::default()
+        also: Vec::new(),
+        files: Vec::new(),
+        timeout: None,
+        sequential: false,
     };
     let (events, mut unread) = mpsc::channel(16);
     tokio::spawn(async move { while unread.recv().await.is_some() {} });
