@@ -21,7 +21,6 @@ mod native;
 mod node;
 mod peer_book;
 mod rates;
-#[allow(dead_code, reason = "the gateway, which reads, is being built")]
 mod reading;
 mod recent;
 mod roots;

@@ -1,8 +1,7 @@
 //! Links as the gateway has them: opened, and described.
 
-use super::held as reading;
 use crate::context::Context;
-use crate::{download, errors, roots, torrent};
+use crate::{download, errors, reading, roots, torrent};
 use potluck_api::{Content, ContentFile, ContentKind, ErrorBody, ExitCode};
 use potluck_content::{Manifest, Node};
 use potluck_gateway::{

@@ -1,10 +1,10 @@
 //! What the gateway asks, passed on to the service that knows.
 
 use super::content;
-use super::held as reading;
+
 use super::uploads::Uploads;
 use crate::context::Context;
-use crate::{bittorrent, config, doctor, download, errors, roots, share, status, verify};
+use crate::{bittorrent, config, doctor, download, errors, reading, roots, share, status, verify};
 use async_trait::async_trait;
 use potluck_api::{
     AddressList, ConfigChange, ConfigReport, ConnectRequest, ConnectResponse, Content,

@@ -2,7 +2,6 @@
 
 mod activity;
 mod content;
-mod held;
 mod host;
 mod listen;
 mod uploads;
