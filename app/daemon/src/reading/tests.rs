@@ -57,7 +57,7 @@ async fn shared(ctx: &Arc<Context>, path: PathBuf) -> Link {
     };
     let done = share::run(ctx, request, &events, &CancellationToken::new()).await;
     match done.unwrap() {
-        ShareEvent::Done { link, .. } => link.parse().unwrap(),
+        ShareEvent::Shared { link, .. } => link.parse().unwrap(),
         other => panic!("{other:?}"),
     }
 }
@@ -201,7 +201,8 @@ async fn a_get_takes_over_and_is_read_from() {
     };
     let (events, mut unread) = mpsc::channel(16);
     tokio::spawn(async move { while unread.recv().await.is_some() {} });
-    let done = download::run(pair.ctx(), request, &events, &CancellationToken::new());
+    let stop = CancellationToken::new();
+    let done = download::run(pair.ctx(), request, &events, &stop);
     let GetEvent::Done { fetched_bytes, .. } = done.await.unwrap() else {
         panic!("no end");
     };
