@@ -19,6 +19,7 @@ mod frames;
 mod keys;
 mod native;
 mod node;
+mod open_files;
 mod peer_book;
 mod rates;
 mod reading;

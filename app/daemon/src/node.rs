@@ -11,7 +11,7 @@ use crate::rates::RateBook;
 use crate::reading::Readings;
 use crate::swarms::Swarms;
 use crate::upload_gate::UploadGate;
-use crate::{dial, errors, keys, serve, upkeep, web};
+use crate::{dial, errors, keys, open_files, serve, upkeep, web};
 use potluck_api::{API_FILE, ApiFile, ErrorBody, Rate, ReadyEvent};
 use potluck_identity::{NetworkKey, NodeKey};
 use potluck_net::{
@@ -104,6 +104,7 @@ impl Node {
 /// # Errors
 /// Says what is wrong with the data directory, the settings or the addresses, and what to do.
 pub async fn start(options: Options) -> Result<Node, ErrorBody> {
+    open_files::raise_limit();
     let data = options.data.clone();
     std::fs::create_dir_all(&data).map_err(|error| {
         errors::failed(

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
 /// Connections at once; more wait until one ends.
-const MAX_CONNECTIONS: usize = 256;
+const MAX_CONNECTIONS: usize = 1024;
 /// A whole request head has to be here in this time, the next one of the same connection as well.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// A body or an answer of which no byte moves for this long is given up.
@@ -23,7 +23,7 @@ const MAX_HEAD: usize = 32 * 1024;
 /// Header lines of a request.
 const MAX_HEADERS: usize = 64;
 /// Bytes read or written at a time.
-const BUFFER: usize = 256 * 1024;
+const BUFFER: usize = 64 * 1024;
 /// How long to wait when the system gives no connection, as when it has no files left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 

@@ -65,8 +65,13 @@ async fn say_hello(ours: &UtpEndpoint, theirs: &UtpEndpoint) {
             connect: DEADLINE,
             ..Times::default()
         };
-        let stream = theirs.connect(to, TORRENT, Encryption::Off, times).await;
-        let mut stream = stream.unwrap();
+        // While strangers hold all places it may give up, and dials again, as peers do.
+        let mut stream = loop {
+            match theirs.connect(to, TORRENT, Encryption::Off, times).await {
+                Ok(stream) => break stream,
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        };
         stream.write_all(b"hello").await.unwrap();
         stream
     };

@@ -157,10 +157,8 @@ async fn the_middle_is_read_without_the_rest() {
     assert!((2 * MIB..6 * MIB).contains(&kept), "{kept} bytes");
     // One that stops reading stops what is fetched for it.
     let mut stream = Box::pin(read(pair.ctx(), &file, 0..SIZE));
-    assert_eq!(
-        stream.next().await.unwrap().unwrap(),
-        pair.expect(0..256 * 1024)
-    );
+    let begin = stream.next().await.unwrap().unwrap();
+    assert!(!begin.is_empty() && begin == pair.expect(0..begin.len() as u64));
     drop(stream);
     tokio::time::sleep(Duration::from_millis(700)).await;
     let stopped = pair.kept_bytes().await;
