@@ -15,6 +15,8 @@ use tokio::time::timeout;
 const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const TORRENT: InfoHashV1 = InfoHashV1::from_bytes([7; 20]);
 const DEADLINE: Duration = Duration::from_secs(30);
+/// How long one side waits for the other before it tries another connection.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 const ST_DATA: u8 = 0;
 const ST_STATE: u8 = 2;
@@ -57,33 +59,44 @@ impl Stranger {
     }
 }
 
-/// An honest peer's connection and what came of it here.
+/// An honest peer says hello and is answered. While strangers hold all places, or what it says is lost
+/// among theirs, it dials again, as peers do.
 async fn say_hello(ours: &UtpEndpoint, theirs: &UtpEndpoint) {
     let to = ours.local_address();
+    let times = Times {
+        connect: DEADLINE,
+        ..Times::default()
+    };
     let connecting = async {
-        let times = Times {
-            connect: DEADLINE,
-            ..Times::default()
-        };
-        // While strangers hold all places it may give up, and dials again, as peers do.
-        let mut stream = loop {
-            match theirs.connect(to, TORRENT, Encryption::Off, times).await {
-                Ok(stream) => break stream,
-                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        loop {
+            let dialed = theirs.connect(to, TORRENT, Encryption::Off, times).await;
+            if let Ok(mut stream) = dialed {
+                let talk = async {
+                    stream.write_all(b"hello").await?;
+                    stream.read_u8().await
+                };
+                if let Ok(Ok(answer)) = timeout(PATIENCE, talk).await {
+                    assert_eq!(answer, b'!');
+                    return stream;
+                }
             }
-        };
-        stream.write_all(b"hello").await.unwrap();
-        stream
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     };
     let accepting = async {
         loop {
-            let carrier: Carrier = ours.accept().await.unwrap();
+            let mut carrier: Carrier = ours.accept().await.unwrap();
             // Those of strangers are dropped.
-            if carrier.address() == theirs.local_address() {
-                let mut said = [0; 5];
-                let mut carrier = carrier;
-                carrier.read_exact(&mut said).await.unwrap();
+            if carrier.address() != theirs.local_address() {
+                continue;
+            }
+            let mut said = [0; 5];
+            let heard = timeout(PATIENCE, carrier.read_exact(&mut said)).await;
+            // One that the peer has given up says nothing more.
+            if let Ok(Ok(_)) = heard {
                 assert_eq!(&said, b"hello");
+                carrier.write_all(b"!").await.unwrap();
+                carrier.flush().await.unwrap();
                 return carrier;
             }
         }
