@@ -31,12 +31,17 @@ pub(crate) async fn connect(ctx: &Arc<Context>, text: &str) -> Result<ConnectRes
 
 /// Reads a multiaddr as a person writes it.
 pub(crate) fn parse(text: &str) -> Result<Multiaddr, ErrorBody> {
-    text.trim().parse().map_err(|error| {
+    let not_one = |why: &dyn std::fmt::Display| {
         errors::usage(
-            format!("'{}' is not a multiaddr: {error}", errors::clip(text)),
+            format!("'{}' is not a multiaddr: {why}", errors::clip(text)),
             "it looks like /ip4/192.0.2.7/tcp/4771/p2p/12D3Koo…; 'potluck id' prints a node's own",
         )
-    })
+    };
+    // No text is an address with no parts, to the one who reads it.
+    if text.trim().is_empty() {
+        return Err(not_one(&"it is empty"));
+    }
+    text.trim().parse().map_err(|error| not_one(&error))
 }
 
 fn failed(text: &str, error: &DialError) -> ErrorBody {

@@ -28,6 +28,7 @@ fn malformed_multiaddrs() {
             message,
             "potluck id",
         );
+        refused("", || node.run(["connect", ""]), 2, message, "potluck id");
         let run = || scratch.run("new", ["up", "--listen", text]);
         refused(text, run, 2, message, "/ip4/");
         let run = || scratch.run("new", ["up", "--peer", text]);
