@@ -7,7 +7,7 @@ use crate::swarms::Update;
 use potluck_api::{
     ErrorBody, Origin, Problem, RemoveResponse, RootList, RootSummary, TransferStatus,
 };
-use potluck_content::{Address, Entry, Link, Node, PieceSet};
+use potluck_content::{Address, Entry, Link, Node, PieceLayout, PieceSet};
 use potluck_store::{Fault, PartialInfo, Root, Store, VerifyError, What};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -151,11 +151,21 @@ async fn summary(ctx: &Arc<Context>, root: Root) -> Result<RootSummary, ErrorBod
 
 /// Bytes that can be provided. Equal files are one blob, and yet each counts.
 pub(crate) fn available_bytes(store: &Store, root: &Address) -> Result<u64, Fault> {
-    let Some((layout, have)) = store.layout(root)?.zip(store.available(root)?) else {
-        return Ok(0);
-    };
+    match store.layout(root)?.zip(store.available(root)?) {
+        Some((layout, have)) => bytes_of(store, root, &layout, &have),
+        None => Ok(0),
+    }
+}
+
+/// Bytes of files that are in some pieces of a root.
+pub(crate) fn bytes_of(
+    store: &Store,
+    root: &Address,
+    layout: &PieceLayout,
+    have: &PieceSet,
+) -> Result<u64, Fault> {
     let Some(manifest) = store.manifest(root)? else {
-        return Ok(layout.bytes_of(&have));
+        return Ok(layout.bytes_of(have));
     };
     if have.is_full() {
         return Ok(manifest.total_bytes());

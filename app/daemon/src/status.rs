@@ -3,6 +3,7 @@
 use crate::bittorrent;
 use crate::context::Context;
 use crate::dial::path_kind;
+use crate::reading::cache;
 use crate::roots;
 use potluck_api::{Limits, PeerStatus, Problem, Rates, Status, TransferStatus};
 use potluck_net::PeerInfo;
@@ -16,15 +17,19 @@ const MAX_PROBLEMS: usize = 100;
 /// Everything `potluck status` shows.
 pub(crate) async fn report(ctx: &Arc<Context>) -> Status {
     let connected = ctx.net.peers().await;
+    let of = Arc::clone(ctx);
     let held = ctx
-        .blocking(|store| {
+        .blocking(move |store| {
             let roots = store.roots().unwrap_or_default();
-            let usage = store.usage().unwrap_or_default();
-            (roots, usage)
+            let owned = store.usage().unwrap_or_default().owned_bytes;
+            (
+                roots,
+                owned + cache::kept_bytes(&of, store).unwrap_or_default(),
+            )
         })
         .await
         .unwrap_or_default();
-    let (held, usage) = held;
+    let (held, stored_bytes) = held;
     let names: BTreeMap<_, _> = held
         .iter()
         .map(|root| (root.address, (root.name.clone(), root.bytes)))
@@ -43,7 +48,7 @@ pub(crate) async fn report(ctx: &Arc<Context>) -> Status {
         rates: ctx.rates.total(ctx.net.traffic()),
         roots: held.len() as u64,
         provided_bytes: held.iter().map(|root| root.bytes).sum(),
-        stored_bytes: usage.owned_bytes,
+        stored_bytes,
         uptime: ctx.clock.uptime().as_secs_f64(),
         memory_bytes: resident_memory(),
         data: ctx.data.display().to_string(),

@@ -17,7 +17,9 @@ mod nobody;
 
 use serde_json::Value;
 use std::path::Path;
-use support::{Node, Scratch, assert_same_tree, strip_hints, wait_for, write_file, write_tree};
+use support::{
+    Node, Scratch, assert_same_tree, cid, strip_hints, wait_for, write_file, write_tree,
+};
 
 const FILES: [(&str, u64); 3] = [("a.bin", 700_000), ("deep/b.bin", 1), ("empty", 0)];
 const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
@@ -27,12 +29,6 @@ fn folder(scratch: &Scratch) -> std::path::PathBuf {
     let folder = scratch.path("folder");
     write_tree(&folder, &FILES, 11);
     folder
-}
-
-/// The CID alone.
-fn cid(link: &str) -> String {
-    let rest = link.strip_prefix("potluck:").unwrap();
-    rest.split('?').next().unwrap().to_owned()
 }
 
 /// Fetches and compares; all bytes have to come from `giver`.

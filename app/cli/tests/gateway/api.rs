@@ -1,7 +1,7 @@
 //! The API as pages use it.
 
 use crate::http::{Answer, Door};
-use crate::support::{Node, Scratch, assert_same_tree, wait_for, write_tree};
+use crate::support::{Node, Scratch, assert_same_tree, cid, wait_for, write_tree};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::time::Duration;
@@ -196,12 +196,7 @@ fn content_is_described() {
     let node = scratch.node("node").start();
     let door = Door::of(&node);
     let link = node.share(&folder);
-    let cid = link
-        .strip_prefix("potluck:")
-        .unwrap()
-        .split('?')
-        .next()
-        .unwrap();
+    let cid = cid(&link);
     let about = door.api("GET", &format!("/content/{cid}")).send().json();
     assert_eq!(about["cid"], cid);
     assert_eq!(

@@ -1,7 +1,7 @@
 //! Content: every case of HTTP with its status and its headers.
 
 use crate::http::{Answer, Door};
-use crate::support::{Node, Scratch};
+use crate::support::{Node, Scratch, cid};
 use std::fs;
 
 const SIZE: usize = 700_000;
@@ -14,11 +14,6 @@ struct Shelf {
     bytes: Vec<u8>,
     film: String,
     folder: String,
-}
-
-fn cid(link: &str) -> String {
-    let rest = link.strip_prefix("potluck:").unwrap();
-    rest.split('?').next().unwrap().to_owned()
 }
 
 fn shelf(name: &str) -> Shelf {

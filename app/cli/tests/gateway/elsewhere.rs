@@ -2,7 +2,7 @@
 
 use crate::attacks::{CROSS, status};
 use crate::http::Door;
-use crate::support::Scratch;
+use crate::support::{Scratch, cid};
 use serde_json::json;
 use std::fs;
 
@@ -14,12 +14,7 @@ fn content_for_other_pages() {
     let node = scratch.node("node").start();
     let door = Door::of(&node);
     let link = node.share(&scratch.path("secret.txt"));
-    let cid = link
-        .strip_prefix("potluck:")
-        .unwrap()
-        .split('?')
-        .next()
-        .unwrap();
+    let cid = cid(&link);
     let path = format!("/c/{cid}");
     for name in ["content.localhost", "127.0.0.1"] {
         let ask = || door.ask("GET", name, &path);
@@ -79,12 +74,7 @@ fn paths_that_lead_elsewhere() {
     let node = scratch.node("node").start();
     let door = Door::of(&node);
     let link = node.share(&scratch.path("folder"));
-    let cid = link
-        .strip_prefix("potluck:")
-        .unwrap()
-        .split('?')
-        .next()
-        .unwrap();
+    let cid = cid(&link);
     for path in [
         "/../outside.txt",
         "/inner/../../outside.txt",

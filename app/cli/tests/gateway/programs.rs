@@ -1,7 +1,7 @@
 //! Programs that people use: they take content, and go on where they stopped.
 
 use crate::http::Door;
-use crate::support::{Scratch, write_file};
+use crate::support::{Scratch, cid, write_file};
 use std::fs::{self, OpenOptions};
 use std::path::Path;
 use std::process::Command;
@@ -30,12 +30,7 @@ fn curl_and_wget_go_on_where_they_stopped() {
     let node = scratch.node("node").start();
     let door = Door::of(&node);
     let link = node.share(&file);
-    let cid = link
-        .strip_prefix("potluck:")
-        .unwrap()
-        .split('?')
-        .next()
-        .unwrap();
+    let cid = cid(&link);
     let url = format!("http://127.0.0.1:{}/c/{cid}", door.port);
     let begin = |name: &str, size: u64| {
         let path = scratch.path(name);

@@ -1,7 +1,7 @@
 //! Clients that are slow or large: none of them holds the node up.
 
 use crate::http::{Door, parse};
-use crate::support::{Scratch, is_quick, memory, sockets, wait_for};
+use crate::support::{Scratch, cid, is_quick, memory, sockets, wait_for};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -83,12 +83,7 @@ fn who_does_not_read_is_given_up() {
     let node = scratch.node("node").start();
     let door = Door::of(&node);
     let link = node.share(&file);
-    let cid = link
-        .strip_prefix("potluck:")
-        .unwrap()
-        .split('?')
-        .next()
-        .unwrap();
+    let cid = cid(&link);
     let before = (sockets(node.pid()), memory(node.pid(), "VmRSS:"));
     let stuck: Vec<TcpStream> = (0..8)
         .map(|_| {

@@ -175,3 +175,9 @@ fn compare_files(left: &Path, right: &Path) -> Result<(), String> {
         at += x.len();
     }
 }
+
+/// The address that a link names.
+pub fn cid(link: &str) -> String {
+    let rest = link.strip_prefix("potluck:").unwrap();
+    rest.split('?').next().unwrap().to_owned()
+}

@@ -57,7 +57,7 @@ mod tracker;
 mod watch;
 
 pub use fake_api::{FakeApi, Reply};
-pub use files::{Bytes, assert_same_tree, compare_trees, write_file, write_tree};
+pub use files::{Bytes, assert_same_tree, cid, compare_trees, write_file, write_tree};
 pub use namespace::Namespace;
 pub use node::{Node, NodeSpec};
 pub use process::{memory, processor, sockets};

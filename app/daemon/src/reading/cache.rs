@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::errors;
 use potluck_api::ErrorBody;
 use potluck_content::Address;
-use potluck_store::{PartialInfo, Store};
+use potluck_store::{Fault, PartialInfo, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,10 +33,24 @@ pub(crate) async fn make_room(ctx: &Arc<Context>, root: &Address) -> Result<(), 
         .map_err(|fault| errors::fault(&fault))
 }
 
-fn evict(ctx: &Context, store: &Store, root: &Address) -> Result<(), potluck_store::Fault> {
-    let mut viewed: Vec<PartialInfo> = store.partials()?;
+/// Bytes that are kept.
+pub(crate) fn kept_bytes(ctx: &Context, store: &Store) -> Result<u64, Fault> {
+    Ok(bytes(&viewed(ctx, store)?))
+}
+
+fn viewed(ctx: &Context, store: &Store) -> Result<Vec<PartialInfo>, Fault> {
+    let mut viewed = store.partials()?;
     viewed.retain(|partial| is_in(ctx, &partial.dest) && !partial.repair);
-    let mut kept: u64 = viewed.iter().map(|partial| partial.have_bytes).sum();
+    Ok(viewed)
+}
+
+fn bytes(viewed: &[PartialInfo]) -> u64 {
+    viewed.iter().map(|partial| partial.have_bytes).sum()
+}
+
+fn evict(ctx: &Context, store: &Store, root: &Address) -> Result<(), Fault> {
+    let mut viewed = viewed(ctx, store)?;
+    let mut kept = bytes(&viewed);
     let usage = store.usage()?;
     let most = (usage.quota_bytes).map_or(DEFAULT_BYTES, |quota| {
         quota.saturating_sub(usage.owned_bytes)

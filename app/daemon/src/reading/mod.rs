@@ -19,6 +19,7 @@ use bytes::Bytes;
 use futures::Stream;
 use potluck_api::ErrorBody;
 use potluck_content::{Address, Hash, Kind, Link, Manifest, Node, PieceLayout, PieceSet};
+use potluck_store::{Fault, Store};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -136,22 +137,28 @@ pub(crate) fn read(
 /// How many pieces a root has, and which of them are here; none when this node knows nothing of it.
 pub(crate) async fn have(ctx: &Arc<Context>, root: &Address) -> (u32, Vec<Range<u32>>) {
     let root = *root;
-    let found = ctx.blocking(move |store| -> Result<_, potluck_store::Fault> {
-        let Some(layout) = store.layout(&root)? else {
-            return Ok(None);
-        };
-        let mut have = PieceSet::new(layout.pieces());
-        for found in [store.available(&root)?, store.kept_pieces(&root)?] {
-            found
-                .filter(|found| found.len() == have.len())
-                .inspect(|found| have.union_with(found));
-        }
-        Ok(Some(have))
-    });
-    match found.await {
-        Some(Ok(Some(have))) => (have.len(), have.ranges().collect()),
+    match ctx.blocking(move |store| pieces(store, &root)).await {
+        Some(Ok(Some((_, have)))) => (have.len(), have.ranges().collect()),
         _ => (0, Vec::new()),
     }
+}
+
+/// The pieces of a root that are here, in files or of an unfinished download. `None` when nothing is
+/// known of it.
+pub(crate) fn pieces(
+    store: &Store,
+    root: &Address,
+) -> Result<Option<(Arc<PieceLayout>, PieceSet)>, Fault> {
+    let Some(layout) = store.layout(root)? else {
+        return Ok(None);
+    };
+    let mut have = PieceSet::new(layout.pieces());
+    for found in [store.available(root)?, store.kept_pieces(root)?] {
+        found
+            .filter(|found| found.len() == have.len())
+            .inspect(|found| have.union_with(found));
+    }
+    Ok(Some((layout, have)))
 }
 
 type Known = (Arc<PieceLayout>, Option<Arc<Manifest>>);

@@ -155,6 +155,7 @@ async fn the_middle_is_read_without_the_rest() {
     assert_eq!(pair.ctx().downloads.report().len(), 1);
     let kept = pair.kept_bytes().await;
     assert!((2 * MIB..6 * MIB).contains(&kept), "{kept} bytes");
+    assert!(crate::status::report(pair.ctx()).await.stored_bytes >= kept);
     // One that stops reading stops what is fetched for it.
     let mut stream = Box::pin(read(pair.ctx(), &file, 0..SIZE));
     let begin = stream.next().await.unwrap().unwrap();

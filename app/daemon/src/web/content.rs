@@ -103,7 +103,10 @@ pub(super) async fn about(
         .map_err(why)?;
     let known = ctx.blocking(move |store| {
         let root = store.root(&address)?;
-        let have = roots::available_bytes(store, &address)?;
+        let have = match reading::pieces(store, &address)? {
+            Some((layout, have)) => roots::bytes_of(store, &address, &layout, &have)?,
+            None => 0,
+        };
         let magnet = match &root {
             Some(root) => magnet(store, root)?,
             None => None,
