@@ -4,6 +4,7 @@
 
 mod bad_trackers;
 mod between;
+mod crossed;
 mod discovery;
 mod found;
 mod hostile;

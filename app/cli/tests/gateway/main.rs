@@ -13,3 +13,4 @@ mod http;
 mod pages;
 mod programs;
 mod slow;
+mod torrents;

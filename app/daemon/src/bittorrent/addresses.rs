@@ -92,9 +92,16 @@ impl Addresses {
         Some(*address)
     }
 
+    /// A connection from there is there: none is made to it.
+    pub(super) fn connected(&mut self, address: &SocketAddr) {
+        if let Some(known) = self.known.get_mut(&canonical(*address)) {
+            known.busy = true;
+        }
+    }
+
     /// The connection to it could not be made, or is gone.
     pub(super) fn ended(&mut self, address: &SocketAddr, worked: bool, now: Instant) {
-        let Some(known) = self.known.get_mut(address) else {
+        let Some(known) = self.known.get_mut(&canonical(*address)) else {
             return;
         };
         known.busy = false;
@@ -207,6 +214,18 @@ mod tests {
         assert!(all.next(now).is_some());
         all.ended(&address(1), true, now);
         assert_eq!(all.next(now + AGAIN), Some(address(1)));
+    }
+
+    #[test]
+    fn who_is_connected_is_not_dialed() {
+        let (mut all, now) = (Addresses::default(), Instant::now());
+        let mapped: SocketAddr = "[::ffff:10.0.0.1]:5".parse().unwrap();
+        all.add(mapped, From::Itself, now);
+        all.connected(&mapped);
+        assert_eq!(all.next(now), None);
+        all.ended(&mapped, true, now);
+        assert_eq!(all.next(now), None, "not at once");
+        assert!(all.next(now + AGAIN).is_some());
     }
 
     #[test]

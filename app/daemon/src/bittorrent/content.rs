@@ -3,6 +3,7 @@
 
 use super::PeerKey;
 use super::assembly::{Assemblies, Full, Place, Shape, Taken, Verdict};
+use super::readers::Readers;
 use potluck_bittorrent::wire::{Block, Geometry};
 use potluck_bittorrent::{Layout, Metainfo, PieceDigester};
 use potluck_content::PieceSet;
@@ -23,6 +24,8 @@ pub(super) struct Content {
     assemblies: Assemblies,
     /// Pieces that came to be here.
     pub(super) arrivals: broadcast::Sender<u32>,
+    /// Who reads from it.
+    pub(super) readers: Arc<Readers>,
 }
 
 /// Where the bytes are.
@@ -83,6 +86,7 @@ impl Content {
             have: Mutex::new(have),
             assemblies: Assemblies::default(),
             arrivals: broadcast::channel(ARRIVALS).0,
+            readers: Arc::default(),
         }
     }
 

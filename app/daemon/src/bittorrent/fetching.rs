@@ -5,7 +5,7 @@ use super::content::Content;
 use super::copies::{Coming, Twin};
 use super::lock;
 use super::swarm::Request;
-use potluck_bittorrent::Overlap;
+use potluck_bittorrent::{InfoHashes, Overlap};
 use potluck_content::PieceSet;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -124,6 +124,19 @@ impl Drop for Registered {
 }
 
 impl Fetching {
+    /// A torrent that is being fetched, by any of its names, and when that ends.
+    pub(super) fn find(&self, hashes: &InfoHashes) -> Option<(Arc<Content>, CancellationToken)> {
+        let wanted: Vec<_> = super::names(hashes).collect();
+        let entries = lock(&self.entries);
+        entries.by_number.values().find_map(|entry| {
+            let content = entry.content.upgrade()?;
+            let mut known = super::names(&content.metainfo.info().hashes());
+            known
+                .any(|name| wanted.contains(&name))
+                .then(|| (content, entry.ended.clone()))
+        })
+    }
+
     /// Adds a torrent, and gives those that began earlier and have files in common with it.
     pub(super) fn begin(
         self: &Arc<Self>,

@@ -361,7 +361,7 @@ impl Get<'_> {
 }
 
 /// The path of a file without the name of the torrent's folder.
-fn inner<'a>(metainfo: &Metainfo, path: &'a str) -> &'a str {
+pub(super) fn inner<'a>(metainfo: &Metainfo, path: &'a str) -> &'a str {
     if metainfo.info().is_single() {
         return path;
     }

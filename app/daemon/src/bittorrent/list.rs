@@ -17,7 +17,7 @@ use std::sync::Arc;
 const MAX_NOTES: usize = 100;
 
 /// How a torrent is named where native content has its address.
-pub(super) fn address(hashes: &InfoHashes) -> String {
+pub(crate) fn address(hashes: &InfoHashes) -> String {
     match (hashes.v1, hashes.v2) {
         (Some(v1), _) => format!("btih:{v1}"),
         (None, Some(v2)) => format!("btmh:1220{v2}"),

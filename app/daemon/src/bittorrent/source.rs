@@ -20,6 +20,19 @@ pub(crate) fn is_torrent(text: &str) -> bool {
     parse(text.trim()).is_some()
 }
 
+/// The torrent that a magnet link, an infohash, or the address that this node gives a torrent
+/// ([`super::address`]) names; `None` of a text that is neither.
+pub(crate) fn hashes_of(text: &str) -> Option<Result<InfoHashes, ErrorBody>> {
+    let text = text.trim();
+    let of_v1 = text.strip_prefix("btih:");
+    let named = of_v1.or_else(|| text.strip_prefix("btmh:1220"));
+    match parse(named.unwrap_or(text))? {
+        Ok(Source::Magnet(magnet)) => Some(Ok(magnet.hashes)),
+        Ok(Source::File(_) | Source::Url(_)) => None,
+        Err(error) => Some(Err(error)),
+    }
+}
+
 fn parse(text: &str) -> Option<Result<Source, ErrorBody>> {
     let lower = text.get(..8).unwrap_or(text).to_ascii_lowercase();
     if lower.starts_with("magnet:") {
@@ -114,6 +127,31 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_torrent(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn torrents_are_named_in_several_ways() {
+        let v1 = "c12fe1c06bba254a9dc9f519b335aa7c1367a88a";
+        for text in [
+            v1.to_owned(),
+            format!("btih:{v1}"),
+            format!("magnet:?xt=urn:btih:{v1}&dn=x"),
+        ] {
+            let hashes = hashes_of(&text).unwrap().unwrap();
+            assert_eq!(super::super::address(&hashes), format!("btih:{v1}"));
+        }
+        let v2 = format!("btmh:1220{}", "5".repeat(64));
+        let hashes = hashes_of(&v2).unwrap().unwrap();
+        assert_eq!(super::super::address(&hashes), v2);
+        assert!(hashes_of("magnet:?xt=urn:btih:broken").unwrap().is_err());
+        for text in [
+            "/tmp/a.torrent",
+            "https://example.org/a",
+            "bafkr4i",
+            "btih:5",
+        ] {
+            assert!(hashes_of(text).is_none(), "{text}");
         }
     }
 

@@ -225,6 +225,7 @@ impl Swarm {
         loop {
             self.act();
             let wake = self.wake();
+            let content = self.content.clone();
             tokio::select! {
                 () = stop.cancelled() => break,
                 request = requests.recv() => match request {
@@ -240,6 +241,7 @@ impl Swarm {
                 }
                 Some(found) = self.seeking.found() => self.found(found),
                 () = sleep_until(wake) => {}
+                () = readers(content) => {}
                 _ = ticks.tick() => self.tick(),
             }
         }
@@ -333,6 +335,14 @@ impl Swarm {
         self.tick_seeking();
         self.tick_showing();
         self.report();
+    }
+}
+
+/// Waits until who reads changes.
+async fn readers(content: Option<Arc<Content>>) {
+    match content {
+        Some(content) => content.readers.asked().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::errors;
 use crate::reading::{Live, Seat, cache};
 use crate::source::{Job, ProvenHead};
 use potluck_api::{ErrorBody, ExitCode, GetEvent, Phase};
-use potluck_content::{Kind, Link, Manifest};
+use potluck_content::{Address, Kind, Link, Manifest};
 use potluck_store::{BeginError, Download, DownloadSpec, Head, Selection};
 use potluck_transfer::Order;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,7 +59,8 @@ pub(crate) async fn view(
     let (user, events) = mpsc::channel(EVENTS);
     let waited = Arc::new(Mutex::new(String::new()));
     tokio::spawn(note(events, Arc::clone(&waited)));
-    let mut engine = Engine::new(ctx, link, true, Some(patience), user, stop.clone());
+    let full = stop.child_token();
+    let mut engine = Engine::new(ctx, link, true, Some(patience), user, full.clone());
     let known = match held(ctx, link).await? {
         Some(known) => known,
         None => met(&mut engine, link).await.map_err(|mut error| {
@@ -70,7 +71,7 @@ pub(crate) async fn view(
             error
         })?,
     };
-    cache::make_room(ctx, &root).await?;
+    cache::begin(ctx, &root).await?;
     let download = Arc::new(begin(ctx, spec(ctx, link, known).await?).await?);
     let (layout, wanted, have) = (download.layout(), download.wanted(), download.have());
     let live = Live::new(Arc::clone(layout), wanted.clone(), have.clone());
@@ -83,12 +84,28 @@ pub(crate) async fn view(
     keeper.resumed(&work.have);
     work.keeper = Some(keeper);
     engine::order(&mut work, ctx, Order::ReadersOnly);
+    let room = tokio::spawn(keep_room(Arc::clone(ctx), root, live, full));
     let fetched = engine.fetch(&mut work).await;
+    room.abort();
+    let fetched = room.await.map_or(fetched, Err);
     engine.sources.clear();
     if let Some(keeper) = work.keeper.take() {
         keeper.close().await;
     }
     fetched
+}
+
+/// Ends the download when what readers may keep is used up. Why it did.
+async fn keep_room(
+    ctx: Arc<Context>,
+    root: Address,
+    live: Arc<Live>,
+    full: CancellationToken,
+) -> ErrorBody {
+    let error = cache::watch(&ctx, &root, &live).await;
+    live.end(Some(error.clone()));
+    full.cancel();
+    error
 }
 
 /// Keeps the last that the engine says of what it waits for.

@@ -75,6 +75,16 @@ impl Live {
         self.tell();
     }
 
+    /// Verified bytes of it that are here.
+    pub(super) fn kept_bytes(&self) -> u64 {
+        let state = self.lock();
+        let ranges = state.have.ranges();
+        let bytes = |range: Range<u32>| {
+            self.layout.bytes_before(range.end) - self.layout.bytes_before(range.start)
+        };
+        ranges.map(bytes).sum()
+    }
+
     /// Bytes came, verified or not.
     pub(crate) fn alive(&self) {
         self.lock().life = Instant::now();

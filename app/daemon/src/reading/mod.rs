@@ -3,6 +3,7 @@
 //! What is whole here is read from the disk. For all else there is one running download of the root,
 //! whoever began it: each stream is a reader of its planner, so that what is read comes first.
 
+mod buffers;
 pub(crate) mod cache;
 mod live;
 mod registry;

@@ -1,6 +1,7 @@
 //! The downloads that can be read from: at most one for each root, an ordinary one or one begun for
 //! readers.
 
+use super::buffers::Buffers;
 use super::live::Live;
 use crate::context::Context;
 use crate::{download, errors};
@@ -43,6 +44,7 @@ struct Inner {
 #[derive(Default)]
 pub(crate) struct Readings {
     inner: Mutex<Inner>,
+    pub(super) buffers: Buffers,
 }
 
 impl Readings {
@@ -153,11 +155,9 @@ pub(crate) async fn attach(
             Ok(Ok(state)) => state.clone(),
         };
         match found {
-            State::Live(live) => match live.ended() {
-                None => return Ok(live),
-                Some(Some(error)) => return Err(error),
-                Some(None) => {}
-            },
+            // Whatever ended one concerns those who read from it; another one is begun.
+            State::Live(live) if live.ended().is_some() => {}
+            State::Live(live) => return Ok(live),
             // Who began it may have had less patience.
             State::Ended(Some(error))
                 if error.code != ExitCode::NotFound || Instant::now() + AGAIN >= deadline =>

@@ -1,6 +1,7 @@
 //! The bytes of a file in order, from this node's disk, or from a download as its pieces come.
 
 use super::OpenFile;
+use super::buffers::Buffer;
 use super::live::Reader;
 use super::registry::attach;
 use crate::context::Context;
@@ -9,14 +10,14 @@ use bytes::Bytes;
 use futures::Stream;
 use potluck_api::ErrorBody;
 use potluck_content::{GROUP_BYTES, Hash};
-use potluck_store::{ReadError, SpanBuf, Store};
+use potluck_store::{ReadError, Store};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
 /// Bytes handed out at once.
-const CHUNK: u64 = 256 * 1024;
+const CHUNK: u64 = 128 * 1024;
 /// Bytes that are fetched ahead of a reader.
 const WINDOW: u64 = 8 * 1024 * 1024;
 /// How long a reader waits while nothing comes.
@@ -178,7 +179,13 @@ impl Reading {
         let first = self.at / GROUP_BYTES;
         let most = first * GROUP_BYTES + CHUNK;
         let (range, hash) = (self.at..ready.min(most), self.file.hash);
-        let read = (self.ctx).blocking(move |store| read_range(store, &hash, range));
+        let mut buffer = self.ctx.readings.buffers.take();
+        let groups = groups(&range);
+        // Going to another thread and back costs more than copying what is in memory.
+        if (self.ctx.store).read_span_cached(&hash, groups.clone(), &mut buffer.span) {
+            return buffer.within(&range, &groups).ok_or(ReadError::BadSpan);
+        }
+        let read = (self.ctx).blocking(move |store| read_range(store, &hash, range, buffer));
         read.await.unwrap_or(Err(ReadError::NotHave))
     }
 
@@ -191,13 +198,20 @@ impl Reading {
     }
 }
 
-fn read_range(store: &Store, hash: &Hash, range: Range<u64>) -> Result<Bytes, ReadError> {
-    let groups = range.start / GROUP_BYTES..range.end.div_ceil(GROUP_BYTES);
-    let mut buffer = SpanBuf::new();
-    store.read_span(hash, groups.clone(), &mut buffer)?;
-    let offset = |at: u64| usize::try_from(at - groups.start * GROUP_BYTES).unwrap_or(usize::MAX);
-    let bytes = buffer.data().get(offset(range.start)..offset(range.end));
-    bytes.map(Bytes::copy_from_slice).ok_or(ReadError::BadSpan)
+fn read_range(
+    store: &Store,
+    hash: &Hash,
+    range: Range<u64>,
+    mut buffer: Buffer,
+) -> Result<Bytes, ReadError> {
+    let groups = groups(&range);
+    store.read_span(hash, groups.clone(), &mut buffer.span)?;
+    buffer.within(&range, &groups).ok_or(ReadError::BadSpan)
+}
+
+/// The groups that hold a range of bytes.
+fn groups(range: &Range<u64>) -> Range<u64> {
+    range.start / GROUP_BYTES..range.end.div_ceil(GROUP_BYTES)
 }
 
 /// Whether this node holds a whole file.

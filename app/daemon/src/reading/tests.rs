@@ -239,3 +239,39 @@ async fn what_nobody_has_is_not_waited_for_longer_than_asked() {
     eprintln!("{}", error.message);
     alone.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_more_is_kept_for_readers_than_the_owner_allows() {
+    let pair = Pair::new(None).await;
+    let file = pair.file().await;
+    pair.ctx().store.set_quota(Some(24 * MIB));
+    let mut stream = Box::pin(read(pair.ctx(), &file, 0..SIZE));
+    let mut at = 0;
+    let error = loop {
+        match stream.next().await {
+            Some(Ok(bytes)) => {
+                assert!(bytes == pair.expect(at..at + bytes.len() as u64));
+                at += bytes.len() as u64;
+            }
+            Some(Err(error)) => break error,
+            None => panic!("all of it came"),
+        }
+    };
+    assert!(
+        error.message.contains("kept for readers"),
+        "{}",
+        error.message
+    );
+    // What is on its way when it is noticed may still come.
+    let kept = pair.kept_bytes().await;
+    assert!((8 * MIB..56 * MIB).contains(&kept), "{kept} bytes");
+    // Who asks again gets what comes next, in the place of that.
+    let next = at..at + MIB;
+    assert!(all(read(pair.ctx(), &file, next.clone())).await == pair.expect(next));
+    assert!(pair.kept_bytes().await < 12 * MIB);
+    // With more room the rest comes.
+    pair.ctx().store.set_quota(Some(80 * MIB));
+    let rest = all(read(pair.ctx(), &file, at..SIZE)).await;
+    assert!(rest == pair.expect(at..SIZE));
+    pair.end().await;
+}

@@ -1,7 +1,8 @@
 //! Links as the gateway has them: opened, and described.
 
+use super::torrents;
 use crate::context::Context;
-use crate::{download, errors, reading, roots, torrent};
+use crate::{bittorrent, download, errors, reading, roots, torrent};
 use potluck_api::{Content, ContentFile, ContentKind, ErrorBody, ExitCode};
 use potluck_content::{Manifest, Node};
 use potluck_gateway::{
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Files that a description lists.
-const MAX_FILES: usize = 10_000;
+pub(super) const MAX_FILES: usize = 10_000;
 
 /// A file with the node that reads it.
 struct Reader {
@@ -34,6 +35,10 @@ pub(super) async fn open(
     path: &[String],
     patience: Duration,
 ) -> Result<Opened, OpenError> {
+    if let Some(hashes) = bittorrent::hashes_of(link) {
+        let hashes = hashes.map_err(OpenError::BadLink)?;
+        return torrents::open(ctx, &hashes, path, patience).await;
+    }
     let link = download::parse(link).map_err(OpenError::BadLink)?;
     let found = match reading::open(ctx, &link, path, patience).await {
         Ok(found) => found,
@@ -96,6 +101,10 @@ pub(super) async fn about(
     link: &str,
     patience: Duration,
 ) -> Result<Content, OpenError> {
+    if let Some(hashes) = bittorrent::hashes_of(link) {
+        let hashes = hashes.map_err(OpenError::BadLink)?;
+        return torrents::about(ctx, &hashes, patience).await;
+    }
     let link = download::parse(link).map_err(OpenError::BadLink)?;
     let address = link.address;
     let opened = reading::open(ctx, &link, &[], patience)
@@ -180,7 +189,7 @@ fn list(manifest: &Manifest) -> Vec<ContentFile> {
     files.take(MAX_FILES).collect()
 }
 
-fn described(path: &str, bytes: u64) -> ContentFile {
+pub(super) fn described(path: &str, bytes: u64) -> ContentFile {
     ContentFile {
         media_type: media_type(path),
         path: path.to_owned(),

@@ -1,8 +1,7 @@
 //! What the gateway asks, passed on to the service that knows.
 
-use super::content;
-
 use super::uploads::Uploads;
+use super::{content, torrents};
 use crate::context::Context;
 use crate::{bittorrent, config, doctor, download, errors, reading, roots, share, status, verify};
 use async_trait::async_trait;
@@ -141,6 +140,9 @@ impl Host for Web {
     }
 
     async fn pieces(&self, cid: &str) -> Result<Pieces, ErrorBody> {
+        if let Some(hashes) = bittorrent::hashes_of(cid) {
+            return torrents::pieces(&self.ctx, &hashes?).await;
+        }
         let root = download::parse(cid)?.address;
         let (pieces, have) = reading::have(&self.ctx, &root).await;
         if pieces == 0 {

@@ -4,6 +4,7 @@ mod activity;
 mod content;
 mod host;
 mod listen;
+mod torrents;
 mod uploads;
 
 pub(crate) use listen::{Ears, listen};

@@ -35,6 +35,8 @@ pub(crate) enum Failure {
     BadSpan,
     /// The file was replaced since it was opened: look again.
     Stale,
+    /// A disk would have to be waited for, and is not to be.
+    Waits,
     /// The file does not hold the blob.
     Source(What),
     /// The hash tree is damaged.
@@ -70,6 +72,23 @@ impl Store {
     ) -> Result<(), ReadError> {
         let mut target = Target::Places { proof, data };
         self.inner.read(hash, &span, &mut target)
+    }
+
+    /// As [`Self::read_span`], if that can be had without waiting for a disk. False otherwise, whatever
+    /// the reason is; `out` may then hold anything.
+    #[must_use]
+    pub fn read_span_cached(&self, hash: &Hash, span: Range<u64>, out: &mut SpanBuf) -> bool {
+        if span.start >= span.end || (span.end - span.start) > MAX_SPAN_BYTES / GROUP_BYTES {
+            return false;
+        }
+        let Some(opened) = self.inner.blobs.get(hash) else {
+            return false;
+        };
+        let read = opened.read_cached(hash, &span, &mut Target::Buffer(out));
+        if read.is_ok() {
+            self.inner.touches.used(&opened);
+        }
+        read.is_ok()
     }
 
     /// Hashes what is read of a blob next, and does not rely on having found it right before: for a

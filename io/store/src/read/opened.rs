@@ -16,6 +16,9 @@ use crate::sys::{self, EntryKind};
 use crate::trees::{Tree, TreeReader};
 use crate::types::What;
 
+/// Fills places with the bytes of a file from an offset on; false when it would have to wait and is not to.
+type FromFile = fn(&File, &mut [IoSliceMut<'_>], u64) -> std::io::Result<bool>;
+
 /// A blob that is open for reading.
 #[derive(Debug)]
 pub(crate) struct OpenBlob {
@@ -53,6 +56,29 @@ impl OpenBlob {
         span: &Range<u64>,
         out: &mut Target<'_, '_>,
     ) -> Result<(), Failure> {
+        let wait: FromFile =
+            |file, places, offset| sys::read_exact_vectored_at(file, places, offset).map(|()| true);
+        self.read_from(hash, span, wait, out)
+    }
+
+    /// As [`Self::read`], without waiting for a disk to give the bytes: [`Failure::Waits`] when it would
+    /// have to be.
+    pub(super) fn read_cached(
+        &self,
+        hash: &Hash,
+        span: &Range<u64>,
+        out: &mut Target<'_, '_>,
+    ) -> Result<(), Failure> {
+        self.read_from(hash, span, sys::read_cached_vectored_at, out)
+    }
+
+    fn read_from(
+        &self,
+        hash: &Hash,
+        span: &Range<u64>,
+        from_file: FromFile,
+        out: &mut Target<'_, '_>,
+    ) -> Result<(), Failure> {
         match &self.bytes {
             Bytes::Memory(bytes) => read_checked(
                 hash,
@@ -72,7 +98,7 @@ impl OpenBlob {
                 },
                 out,
             ),
-            Bytes::File { .. } => self.read_file(hash, span, out),
+            Bytes::File { .. } => self.read_file(hash, span, from_file, out),
         }
     }
 
@@ -80,6 +106,7 @@ impl OpenBlob {
         &self,
         hash: &Hash,
         span: &Range<u64>,
+        from_file: FromFile,
         out: &mut Target<'_, '_>,
     ) -> Result<(), Failure> {
         let Bytes::File {
@@ -107,9 +134,10 @@ impl OpenBlob {
             self.geometry,
             span,
             &self.tree.reader(),
-            &mut |places, offset| {
-                let read = sys::read_exact_vectored_at(file, places, offset);
-                read.map_err(|error| judge(error, path))
+            &mut |places, offset| match from_file(file, places, offset) {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(Failure::Waits),
+                Err(error) => Err(judge(error, path)),
             },
             &mut || trusted && looks_the_same().unwrap_or(false),
             out,

@@ -84,7 +84,7 @@ impl Inner {
                     let what = format!("the hash tree of {hash}");
                     return Err(Fault::corrupt(what).into());
                 }
-                Err(Failure::Stale) => {}
+                Err(Failure::Stale | Failure::Waits) => {}
             }
         }
         Err(

@@ -4,18 +4,18 @@
 mod unix;
 #[cfg(unix)]
 pub(crate) use unix::{
-    Dir, bytes_to_path, clone_file, facts_of, open_source, path_to_bytes, read_at, read_exact_at,
-    read_exact_vectored_at, same_file_system, stamps_tell_of_changes, write_all_at,
-    write_all_vectored_at, writes_are_held_back_for,
+    Dir, bytes_to_path, clone_file, facts_of, open_source, path_to_bytes, read_at,
+    read_cached_vectored_at, read_exact_at, read_exact_vectored_at, same_file_system,
+    stamps_tell_of_changes, write_all_at, write_all_vectored_at, writes_are_held_back_for,
 };
 
 #[cfg(not(unix))]
 mod portable;
 #[cfg(not(unix))]
 pub(crate) use portable::{
-    Dir, bytes_to_path, clone_file, facts_of, open_source, path_to_bytes, read_at, read_exact_at,
-    read_exact_vectored_at, same_file_system, stamps_tell_of_changes, write_all_at,
-    write_all_vectored_at, writes_are_held_back_for,
+    Dir, bytes_to_path, clone_file, facts_of, open_source, path_to_bytes, read_at,
+    read_cached_vectored_at, read_exact_at, read_exact_vectored_at, same_file_system,
+    stamps_tell_of_changes, write_all_at, write_all_vectored_at, writes_are_held_back_for,
 };
 
 #[cfg(not(target_os = "linux"))]

@@ -185,6 +185,15 @@ pub(crate) fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64)
     Ok(())
 }
 
+/// Whether bytes are in memory can't be told here.
+pub(crate) fn read_cached_vectored_at(
+    _: &File,
+    _: &mut [IoSliceMut<'_>],
+    _: u64,
+) -> io::Result<bool> {
+    Ok(false)
+}
+
 /// Fills places, one after the other, with the bytes from an offset on.
 pub(crate) fn read_exact_vectored_at(
     file: &File,

@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 
 #[cfg(target_os = "linux")]
 pub(crate) use direct::Direct;
-pub(crate) use vectored::{read_exact_vectored_at, write_all_vectored_at};
+pub(crate) use vectored::{read_cached_vectored_at, read_exact_vectored_at, write_all_vectored_at};
 
 use super::{EntryKind, Facts};
 use crate::records::Stamp;

@@ -137,6 +137,23 @@ impl TorrentReader {
         Ok(())
     }
 
+    /// Reads bytes of a file that was kept, by its position in the torrent. Unlike [`Self::read`] it has
+    /// the ends of files whose last piece goes on in one that was not kept.
+    ///
+    /// # Errors
+    /// [`ReadError::Changed`] when the file is gone or looks otherwise than it did,
+    /// [`ReadError::NotHave`] when it was not kept, [`ReadError::BadSpan`] when it has no such bytes.
+    pub fn read_in_file(&self, file: usize, offset: u64, out: &mut [u8]) -> Result<(), ReadError> {
+        let entry = self.metainfo.info().files().get(file);
+        let entry = entry.ok_or(ReadError::NotHave)?;
+        let end = offset.checked_add(out.len() as u64);
+        if end.is_none_or(|end| end > entry.size) {
+            return Err(ReadError::BadSpan);
+        }
+        let file = u32::try_from(file).map_err(|_| ReadError::NotHave)?;
+        self.read_file(file, offset, out)
+    }
+
     fn read_file(&self, file: u32, offset: u64, out: &mut [u8]) -> Result<(), ReadError> {
         let open = self.open(file)?;
         let read = sys::read_exact_at(&open.file, out, offset);

@@ -1,6 +1,7 @@
 //! Connections that this node makes, and those that others made to it.
 
 use super::super::hello;
+use super::super::news::Gone;
 use super::super::peer::{self, Setup};
 use super::super::reach::Reach;
 use super::super::web_peer::{self, WebSetup};
@@ -11,6 +12,7 @@ use super::{Connected, Swarm};
 use potluck_bittorrent::web_seed::WebLayout;
 use potluck_bittorrent_net::stream::{PeerStream, Transport};
 use potluck_bittorrent_net::web_seed::{WebSeed, WebSeedTimes};
+use std::cmp::Ordering;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -102,10 +104,15 @@ impl Swarm {
             self.addresses.forget(&new.address);
             return;
         }
-        let known = self.members.values().any(|member| member.id == id);
-        if known || self.members.len() >= MAX_MEMBERS {
+        let twin = self.members.iter().find(|(_, member)| member.id == id);
+        if let Some(twin) = twin.map(|(key, _)| *key)
+            && !self.gives_way(twin, &new)
+        {
+            return;
+        }
+        if self.members.len() >= MAX_MEMBERS {
             if new.is_outgoing {
-                self.addresses.ended(&new.address, known, Instant::now());
+                self.addresses.ended(&new.address, false, Instant::now());
             }
             return;
         }
@@ -138,6 +145,9 @@ impl Swarm {
             task,
             way,
         );
+        if let Some(listens) = member.listens {
+            self.addresses.connected(&listens);
+        }
         self.members.insert(key, member);
         let now = self.now();
         self.choker.add_peer(now, key, false);
@@ -149,6 +159,40 @@ impl Swarm {
 }
 
 impl Swarm {
+    /// Ends a connection to a peer in favour of another one to it, if that is the one to keep: of two
+    /// that each side made, the one that was made from the lower port. So does libtorrent; were each
+    /// side to keep its own choice, both connections could end.
+    fn gives_way<S>(&mut self, twin: PeerKey, new: &Connected<S>) -> bool {
+        let Some(member) = self.members.get_mut(&twin) else {
+            return true;
+        };
+        let is_crossed = member.is_outgoing != new.is_outgoing
+            && member.address.ip().to_canonical() == new.address.ip().to_canonical();
+        let made = if new.is_outgoing {
+            new.address
+        } else {
+            member.address
+        };
+        let is_ours_lower = (self.ctx.torrents.port()).map(|ours| ours.cmp(&made.port()));
+        let keeps_new = match is_ours_lower {
+            Some(Ordering::Less) => new.is_outgoing,
+            Some(Ordering::Greater) => !new.is_outgoing,
+            Some(Ordering::Equal) | None => false,
+        };
+        if is_crossed && keeps_new {
+            self.gone(twin, &Gone::Ended);
+            return true;
+        }
+        if new.is_outgoing {
+            // It is there: it is dialed again when it is gone.
+            let listens = *member.listens.get_or_insert(new.address);
+            if listens != new.address {
+                self.addresses.ended(&new.address, false, Instant::now());
+            }
+        }
+        false
+    }
+
     /// Asks web servers too.
     pub(super) fn join_web_seeds(&mut self) {
         let Some(content) = self.content.clone() else {

@@ -245,6 +245,7 @@ impl Swarm {
             let listens = SocketAddr::new(member.address.ip(), port);
             member.listens = Some(listens);
             self.addresses.add(listens, From::Itself, Instant::now());
+            self.addresses.connected(&listens);
         }
         if let Some(bytes) = handshake.metadata_bytes {
             self.learning.add_peer(key, bytes);
@@ -269,10 +270,9 @@ impl Swarm {
         self.shows_no_more(key, &member.claims);
         let now = self.now();
         self.choker.remove_peer(now, key);
-        if member.is_outgoing {
+        if let Some(listens) = member.listens {
             let worked = *reason == Gone::Ended || member.received > 0 || member.sent > 0;
-            self.addresses
-                .ended(&member.address, worked, Instant::now());
+            self.addresses.ended(&listens, worked, Instant::now());
         }
         if let Gone::Violation(what) = reason {
             self.refuse(member.address, what);

@@ -3,6 +3,7 @@
 use super::super::PeerKey;
 use super::super::fetching::Registered;
 use super::super::news::Command;
+use super::super::readers::{Ahead, Place};
 use super::Swarm;
 use super::lend::LoanOut;
 use crate::clock::unix_now;
@@ -10,8 +11,8 @@ use crate::context::Context;
 use potluck_content::PieceSet;
 use potluck_store::{TorrentDownload, WriteError};
 use potluck_transfer::{
-    Availability, Failure, Input, Order, Output, PieceTable, Planner, PlannerConfig, RequestId,
-    SourceId, SourceTraits, Timestamp,
+    Availability, Failure, Input, Order, Output, PieceTable, Planner, PlannerConfig, ReaderId,
+    Reading, RequestId, SourceId, SourceTraits, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use tokio::task::JoinHandle;
 /// A checkpoint is made when so much time has passed, or so many bytes came, since the last.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
 const CHECKPOINT_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes that are fetched ahead of a reader.
+const WINDOW: u64 = 8 * 1024 * 1024;
 
 /// A download that runs.
 pub(super) struct Plan {
@@ -32,6 +35,9 @@ pub(super) struct Plan {
     /// Others take bytes from here while it lives.
     _registered: Registered,
     download: Arc<TorrentDownload>,
+    table: PieceTable,
+    /// What the planner knows of those who read.
+    readers: BTreeMap<ReaderId, Ahead>,
     sources: BTreeMap<SourceId, PeerKey>,
     next_source: u64,
     unsynced: u64,
@@ -53,9 +59,10 @@ impl Plan {
             spans.map(|span| span.bytes).sum()
         });
         let wanted = download.wanted();
+        let table = PieceTable::of_sizes(sizes);
         let mut planner = Planner::new(
             PlannerConfig::default(),
-            PieceTable::of_sizes(sizes),
+            table.clone(),
             download.have(),
             wanted.clone(),
             unix_now() ^ u64::from(std::process::id()),
@@ -68,6 +75,8 @@ impl Plan {
             reserved: PieceSet::new(pieces),
             _registered: registered,
             download,
+            table,
+            readers: BTreeMap::new(),
             sources: BTreeMap::new(),
             next_source: 0,
             unsynced: 0,
@@ -78,6 +87,37 @@ impl Plan {
 
     pub(super) fn timeout(&self) -> Option<Timestamp> {
         self.planner.poll_timeout()
+    }
+
+    fn position(&self, (piece, begin): Place) -> u64 {
+        self.table.bytes_before(piece).saturating_add(begin)
+    }
+
+    /// Tells the planner what changed among those who read.
+    fn hear_readers(&mut self, now: Timestamp, readers: BTreeMap<ReaderId, Ahead>) {
+        let told = std::mem::take(&mut self.readers);
+        for reader in told.keys().filter(|reader| !readers.contains_key(reader)) {
+            let reader = *reader;
+            self.planner.handle(now, Input::ReaderClosed { reader });
+        }
+        for (&reader, &ahead) in &readers {
+            let position = self.position(ahead.at);
+            let input = match told.get(&reader) {
+                Some(before) if *before == ahead => continue,
+                Some(_) => Input::ReaderMoved { reader, position },
+                None => Input::ReaderOpened {
+                    reader,
+                    reading: Reading {
+                        position,
+                        end: self.position(ahead.end),
+                        rate: 0,
+                        window: WINDOW,
+                    },
+                },
+            };
+            self.planner.handle(now, input);
+        }
+        self.readers = readers;
     }
 
     /// The pieces that are wanted and not here.
@@ -224,6 +264,9 @@ impl Swarm {
     pub(super) fn act_on_plan(&mut self) {
         let now = self.ctx.clock.now();
         let Some(plan) = &mut self.plan else { return };
+        if let Some(content) = &self.content {
+            plan.hear_readers(now, content.readers.list());
+        }
         plan.planner.handle(now, Input::Timeout);
         let mut refused = Vec::new();
         while let Some(output) = plan.planner.poll(now) {

@@ -26,6 +26,35 @@ pub(crate) fn read_exact_vectored_at(
     Ok(())
 }
 
+/// As [`read_exact_vectored_at`], if all of it is in memory. False when a disk would have to be waited
+/// for, or when the system can't tell.
+#[cfg(all(target_os = "linux", not(target_os = "android")))]
+pub(crate) fn read_cached_vectored_at(
+    file: &File,
+    places: &mut [IoSliceMut<'_>],
+    offset: u64,
+) -> io::Result<bool> {
+    use rustix::io::{Errno, ReadWriteFlags};
+    let length: usize = places.iter().map(|place| place.len()).sum();
+    match rustix::io::preadv2(file, places, offset, ReadWriteFlags::NOWAIT) {
+        Ok(read) => Ok(read == length),
+        Err(Errno::AGAIN | Errno::INTR | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// As [`read_exact_vectored_at`], if all of it is in memory, which can't be told here.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn read_cached_vectored_at(
+    _: &File,
+    _: &mut [IoSliceMut<'_>],
+    _: u64,
+) -> io::Result<bool> {
+    Ok(false)
+}
+
 #[cfg(not(target_vendor = "apple"))]
 fn read_vectored_at(file: &File, places: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
     match rustix::io::preadv(file, places, offset) {
