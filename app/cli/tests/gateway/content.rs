@@ -1,55 +1,7 @@
-//! Content: every case of HTTP with its status and its headers.
+//! Content: every case of HTTP with its status and its headers, of what is here and of what is not.
 
-use crate::http::{Answer, Door};
-use crate::support::{Node, Scratch, cid};
-use std::fs;
-
-const SIZE: usize = 700_000;
-
-/// A node that has a file and a folder.
-struct Shelf {
-    _scratch: Scratch,
-    node: Node,
-    door: Door,
-    bytes: Vec<u8>,
-    film: String,
-    folder: String,
-}
-
-fn shelf(name: &str) -> Shelf {
-    let scratch = Scratch::new(name);
-    let bytes: Vec<u8> = (0..SIZE)
-        .map(|at| u8::try_from((at * 7 + at / 251) % 256).unwrap())
-        .collect();
-    fs::write(scratch.path("film.mp4"), &bytes).unwrap();
-    let folder = scratch.path("folder");
-    for (path, text) in [
-        ("a.txt", "first\n"),
-        ("empty.txt", ""),
-        ("Übung & mehr/größe #1?.txt", "Unicode\n"),
-        ("Übung & mehr/<b>.txt", "odd\n"),
-        ("site/index.html", "<h1>home</h1>"),
-        ("site/style.css", "h1{color:red}"),
-        ("plain", "<html><script>alert(1)</script>"),
-        ("picture", "\u{89}PNG"),
-        ("doc.pdf", "%PDF-1.4"),
-    ] {
-        let path = folder.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-    let node = scratch.node("node").start();
-    let film = cid(&node.share(&scratch.path("film.mp4")));
-    let folder = cid(&node.share(&folder));
-    Shelf {
-        door: Door::of(&node),
-        node,
-        bytes,
-        film,
-        folder,
-        _scratch: scratch,
-    }
-}
+use crate::http::Answer;
+use crate::shelf::{SIZE, Shelf, shelves};
 
 fn is_content(answer: &Answer) {
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
@@ -60,11 +12,14 @@ fn is_content(answer: &Answer) {
     assert_eq!(answer.header("set-cookie"), "");
 }
 
-/// Range, status, `Content-Range`, and which bytes.
 #[test]
 fn ranges_of_one_file() {
-    let shelf = shelf("ranges");
-    let path = format!("/c/{}", shelf.film);
+    shelves("ranges").iter().for_each(ranges_of_one_file_of);
+}
+
+/// Range, status, `Content-Range`, and which bytes.
+fn ranges_of_one_file_of(shelf: &Shelf) {
+    let path = shelf.film_path();
     let last = SIZE - 1;
     let table: [(&str, u16, String, std::ops::Range<usize>); 14] = [
         ("bytes=0-0", 206, format!("bytes 0-0/{SIZE}"), 0..1),
@@ -133,8 +88,11 @@ fn ranges_of_one_file() {
 
 #[test]
 fn several_ranges_at_once() {
-    let shelf = shelf("multi");
-    let path = format!("/c/{}", shelf.film);
+    shelves("multi").iter().for_each(several_ranges_at_once_of);
+}
+
+fn several_ranges_at_once_of(shelf: &Shelf) {
+    let path = shelf.film_path();
     let ask = shelf.door.content(&path);
     let answer = ask
         .clone()
@@ -178,8 +136,11 @@ fn several_ranges_at_once() {
 
 #[test]
 fn conditions_head_and_methods() {
-    let shelf = shelf("conditions");
-    let path = format!("/c/{}", shelf.film);
+    shelves("conditions").iter().for_each(conditions_head_and_methods_of);
+}
+
+fn conditions_head_and_methods_of(shelf: &Shelf) {
+    let path = shelf.film_path();
     let ask = shelf.door.content(&path);
     let tag = format!("\"{}\"", shelf.film);
     for (name, value, status) in [
@@ -241,12 +202,14 @@ fn conditions_head_and_methods() {
         "attachment; filename=\"film.mp4\""
     );
     assert!(answer.body == shelf.bytes);
-    assert!(shelf.node.pid() > 0);
 }
 
 #[test]
 fn folders_are_listed() {
-    let shelf = shelf("folders");
+    shelves("folders").iter().for_each(folders_are_listed_of);
+}
+
+fn folders_are_listed_of(shelf: &Shelf) {
     let root = format!("/c/{}", shelf.folder);
     let get = |path: &str| shelf.door.content(&format!("{root}{path}")).send();
     let answer = get("?x=1");
@@ -281,7 +244,10 @@ fn folders_are_listed() {
 
 #[test]
 fn files_of_a_folder() {
-    let shelf = shelf("files");
+    shelves("files").iter().for_each(files_of_a_folder_of);
+}
+
+fn files_of_a_folder_of(shelf: &Shelf) {
     let root = format!("/c/{}", shelf.folder);
     let get = |path: &str| shelf.door.content(&format!("{root}{path}")).send();
     for (path, kind, text) in [
@@ -349,7 +315,10 @@ fn files_of_a_folder() {
 
 #[test]
 fn what_is_not_there() {
-    let shelf = shelf("missing");
+    shelves("missing").iter().for_each(what_is_not_there_of);
+}
+
+fn what_is_not_there_of(shelf: &Shelf) {
     let nowhere = "bafkr4iew6i7ufqkvgcyiyrlxiol2oydwxcqaxl2wm7ja5dwn2zm6zypwha";
     for (path, status, part) in [
         (

@@ -6,15 +6,25 @@ use std::fs::{self, OpenOptions};
 use std::path::Path;
 use std::process::Command;
 
-fn is_there(program: &str) -> bool {
-    let there = Command::new(program).arg("--version").output().is_ok();
+/// Whether a program is installed; says so when it is not.
+pub(crate) fn is_there(program: &str) -> bool {
+    let there = Command::new(program).arg("-V").output().is_ok();
     if !there {
-        eprintln!("LEFT OUT: there is no {program}");
+        eprintln!("LEFT OUT: there is no {program}, so nothing is shown about it");
     }
     there
 }
 
-fn same(left: &Path, right: &Path) {
+/// A program that reaches loopback itself, whatever proxy the machine has.
+pub(crate) fn program(name: &str) -> Command {
+    let mut command = Command::new(name);
+    for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+pub(crate) fn same(left: &Path, right: &Path) {
     assert!(
         fs::read(left).unwrap() == fs::read(right).unwrap(),
         "{} differs",
@@ -43,14 +53,9 @@ fn curl_and_wget_go_on_where_they_stopped() {
             .unwrap();
         path
     };
-    let proxies = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
-    let run = |program: &str, args: &[&str], out: &Path| {
-        let mut command = Command::new(program);
-        for name in proxies {
-            command.env_remove(name);
-        }
-        let done = command.args(args).arg(out).arg(&url).output().unwrap();
-        assert!(done.status.success(), "{program}: {done:?}");
+    let run = |name: &str, args: &[&str], out: &Path| {
+        let done = program(name).args(args).arg(out).arg(&url).output().unwrap();
+        assert!(done.status.success(), "{name}: {done:?}");
         same(&file, out);
     };
     if is_there("curl") {
