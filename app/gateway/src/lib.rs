@@ -14,6 +14,7 @@ mod host;
 mod journal;
 mod metrics;
 mod pages;
+mod places;
 mod server;
 
 pub use content::media_type;

@@ -1,18 +1,23 @@
 //! Connections: how many, how large a request head is, and how long a slow client is waited for.
 
 use crate::gateway::Gateway;
+use crate::places::{Busy, Places, Seat};
 use axum::Router;
+use axum::body::{Body, Bytes};
+use hyper::body::{Frame, SizeHint};
 use hyper::server::conn::http1;
+use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
-/// Connections at once; more wait until one ends.
+/// Connections at once. Who comes then takes the place of one that has said nothing, or waits.
 const MAX_CONNECTIONS: usize = 1024;
 /// A whole request head has to be here in this time, the next one of the same connection as well.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -24,12 +29,14 @@ const MAX_HEAD: usize = 32 * 1024;
 const MAX_HEADERS: usize = 64;
 /// Bytes read or written at a time.
 const BUFFER: usize = 64 * 1024;
+/// How long one that was asked to go may take to send what it has begun.
+const LEAVE: Duration = Duration::from_secs(1);
 /// How long to wait when the system gives no connection, as when it has no files left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
 /// Answers until the node ends.
 pub(crate) async fn run(gateway: &Arc<Gateway>, listeners: Vec<TcpListener>, app: Router) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Places::new(MAX_CONNECTIONS);
     let mut all = JoinSet::new();
     for listener in listeners {
         all.spawn(accept(
@@ -42,12 +49,14 @@ pub(crate) async fn run(gateway: &Arc<Gateway>, listeners: Vec<TcpListener>, app
     while all.join_next().await.is_some() {}
 }
 
-async fn accept(gateway: Arc<Gateway>, listener: TcpListener, places: Arc<Semaphore>, app: Router) {
+async fn accept(gateway: Arc<Gateway>, listener: TcpListener, places: Arc<Places>, app: Router) {
     let mut connections = JoinSet::new();
     loop {
         let next = async {
-            let place = Arc::clone(&places).acquire_owned().await.ok()?;
-            Some((listener.accept().await, place))
+            match listener.accept().await {
+                Ok((stream, _)) => Ok(places.take().await.map(|seat| (stream, seat))),
+                Err(error) => Err(error),
+            }
         };
         let accepted = tokio::select! {
             accepted = next => accepted,
@@ -55,48 +64,86 @@ async fn accept(gateway: Arc<Gateway>, listener: TcpListener, places: Arc<Semaph
         };
         while connections.try_join_next().is_some() {}
         match accepted {
-            Some((Ok((stream, _)), place)) => {
+            Ok(Some((stream, seat))) => {
                 let (gateway, app) = (Arc::clone(&gateway), app.clone());
                 connections.spawn(async move {
                     let _open = gateway.counters.open_connection();
-                    serve(&gateway, stream, app).await;
-                    drop(place);
+                    serve(&gateway, stream, &seat, app).await;
                 });
             }
-            Some((Err(error), _)) => {
+            Ok(None) => break,
+            Err(error) => {
                 tracing::debug!(%error, "no connection");
                 tokio::time::sleep(ACCEPT_AGAIN).await;
             }
-            None => break,
         }
     }
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve(gateway: &Gateway, stream: TcpStream, app: Router) {
+async fn serve(gateway: &Gateway, stream: TcpStream, seat: &Seat, app: Router) {
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     // Reading has no such limit: while an answer is on its way, nothing more need come in.
     stream.set_write_timeout(Some(STALL));
+    let app = TowerToHyperService::new(app);
+    let service = hyper::service::service_fn(move |request| {
+        let busy = seat.busy();
+        let answer = app.call(request);
+        async move {
+            let answer = answer.await?;
+            Ok::<_, std::convert::Infallible>(answer.map(|body| Sending { body, _busy: busy }))
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_header_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
         .max_buf_size(BUFFER)
-        .serve_connection(
-            TokioIo::new(Box::pin(stream)),
-            TowerToHyperService::new(app),
-        );
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        ended = connection.as_mut() => Some(ended),
         () = gateway.stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            Some(connection.await)
+        }
+        () = seat.asked_to_go.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            match seat.time_left(LEAVE) {
+                Some(left) => tokio::time::timeout(left, connection).await.ok(),
+                None => Some(connection.await),
+            }
         }
     };
-    if let Err(error) = ended {
+    if let Some(Err(error)) = ended {
         tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+/// The body of an answer; its connection is busy as long as it lasts.
+struct Sending {
+    body: Body,
+    _busy: Busy,
+}
+
+impl hyper::body::Body for Sending {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
