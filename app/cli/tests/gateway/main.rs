@@ -7,10 +7,14 @@ mod support;
 
 mod api;
 mod attacks;
+mod between;
 mod content;
+mod crowd;
 mod elsewhere;
+mod examples;
 mod http;
 mod pages;
 mod programs;
+mod shelf;
 mod slow;
 mod torrents;
