@@ -2,6 +2,7 @@
 
 mod browser;
 mod runners;
+mod schema;
 
 use std::io::Write;
 use std::process::Command;
@@ -73,6 +74,14 @@ pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> Result<bool> {
             return Ok(true);
         }
         few::run(workspace)
+    })?;
+
+    report.step("the API as it describes itself", || {
+        if args.quick {
+            println!("*** LEFT OUT: schemathesis tries nothing of the API");
+            return Ok(true);
+        }
+        schema::run(workspace)
     })?;
 
     report.step("pages in a browser", || {
