@@ -5,7 +5,7 @@
 #
 # From the system's packages: web (nginx, curl, openssl), aria2, transmission (the daemon and its
 # remote control), qbittorrent (and curl), lab (ip, nsenter, ping, iperf3), pipe (tar, socat). From PyPI, in FOLDER/libtorrent: libtorrent. From crates.io, in
-# FOLDER/cargo: sendme, b3sum.
+# FOLDER/cargo: sendme, b3sum. From npm, in FOLDER/helia: Helia with a Node.js of its own. load is nginx and wrk.
 #
 # Ends with the reason on the last line of stderr when it cannot.
 set -euo pipefail
@@ -45,6 +45,16 @@ libtorrent() {
     "$venv/bin/python" -c 'import libtorrent' || fail "libtorrent is installed and does not load"
 }
 
+helia() {
+    local folder=$1/helia
+    [ -x "$folder/node_modules/.bin/node" ] && [ -d "$folder/node_modules/@helia/verified-fetch" ] && return
+    command -v npm >/dev/null || fail "missing: npm"
+    mkdir -p "$folder"
+    (cd "$folder" && npm install --silent --no-audit --no-fund --no-save --prefix "$folder" node@24 helia@7 @helia/verified-fetch \
+        @helia/unixfs @helia/bitswap @helia/libp2p @libp2p/tcp @libp2p/identify @libp2p/noise @libp2p/yamux \
+        @multiformats/multiaddr >&2) || fail "npm could not install Helia"
+}
+
 # crate NAME FOLDER
 crate() {
     local root=$2/cargo
@@ -61,6 +71,8 @@ case "$what" in
     transmission) system transmission-daemon=transmission-daemon transmission-remote=transmission-cli ;;
     qbittorrent) system qbittorrent-nox=qbittorrent-nox curl=curl ;;
     lab) system ip=iproute2 nsenter=util-linux ping=iputils-ping iperf3=iperf3 ;;
+    load) system nginx=nginx wrk=wrk ;;
+    helia) helia "$folder" ;;
     pipe) system tar=tar socat=socat ;;
     libtorrent) libtorrent "$folder" ;;
     sendme | b3sum) crate "$what" "$folder" ;;

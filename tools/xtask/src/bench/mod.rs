@@ -1,11 +1,12 @@
 //! Benchmarks that compare with another program, or with a limit, in the same run.
 
 mod compare;
+mod gateway;
 mod idle;
 mod lab;
 pub(crate) mod machine;
 mod mixed;
-mod node;
+pub(crate) mod node;
 pub(crate) mod options;
 mod pair;
 pub(crate) mod payload;
@@ -40,6 +41,8 @@ pub(crate) enum BenchTask {
     SmallFiles(small::SmallArgs),
     /// One file under several names from a Potluck peer, libtorrent, Transmission and a web seed at once
     Mixed(mixed::MixedArgs),
+    /// First byte of what another node has, beside Helia (needs root), and many readers, beside nginx
+    Gateway(gateway::GatewayArgs),
     /// A node with nothing to do, alone and with peers, beside other daemons (needs root)
     Idle(idle::IdleArgs),
     /// Check that shaped lines are what they say, with ping and iperf3 (needs root)
@@ -56,6 +59,7 @@ pub(crate) fn run(workspace: &Workspace, task: &BenchTask) -> Result<bool> {
         BenchTask::Share(args) => share::run(workspace, args),
         BenchTask::SmallFiles(args) => small::run(workspace, args),
         BenchTask::Mixed(args) => mixed::run(workspace, args),
+        BenchTask::Gateway(args) => gateway::run(workspace, args),
         BenchTask::Idle(args) => idle::run(workspace, args),
         BenchTask::Lab(args) => lab::run(workspace, args),
     }

@@ -11,10 +11,10 @@ use super::process::Process;
 use super::site::Site;
 
 /// The port of nodes that have an address of their own.
-const PORT: u16 = 4771;
+pub(crate) const PORT: u16 = 4771;
 
 /// A node: its place, and its data directory.
-pub(super) struct Node<'a> {
+pub(crate) struct Node<'a> {
     bench: &'a Bench,
     site: &'a Site,
     index: usize,
@@ -22,19 +22,25 @@ pub(super) struct Node<'a> {
 }
 
 /// A node that runs until this is dropped.
-pub(super) struct Running {
-    pub(super) process: Process,
+pub(crate) struct Running {
+    pub(crate) process: Process,
     /// Its first address, with the peer id.
-    pub(super) address: String,
+    pub(crate) address: String,
+}
+
+/// The HTTP side of a running node.
+pub(crate) struct Gateway {
+    pub(crate) port: u16,
+    pub(crate) token: String,
 }
 
 /// What the program calls itself.
-pub(super) fn version(bench: &Bench) -> Result<String> {
+pub(crate) fn version(bench: &Bench) -> Result<String> {
     first_line(Command::new(&bench.potluck).arg("--version"))
 }
 
 impl<'a> Node<'a> {
-    pub(super) fn new(bench: &'a Bench, site: &'a Site, index: usize, name: &str) -> Self {
+    pub(crate) fn new(bench: &'a Bench, site: &'a Site, index: usize, name: &str) -> Self {
         Self {
             bench,
             site,
@@ -44,7 +50,7 @@ impl<'a> Node<'a> {
     }
 
     /// The program with its data directory and a network that stays within the site.
-    pub(super) fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let listen = match self.site {
             Site::Loopback => "/ip4/127.0.0.1/tcp/0".to_owned(),
             Site::Lab(_) => {
@@ -63,7 +69,7 @@ impl<'a> Node<'a> {
     }
 
     /// Sets a key of its config.
-    pub(super) fn set(&self, key: &str, value: &str) -> Result<()> {
+    pub(crate) fn set(&self, key: &str, value: &str) -> Result<()> {
         let set = self.command().args(["config", "set", key, value]).output();
         let set = set.context("cannot run potluck")?;
         ensure!(set.status.success(), "cannot set {key}");
@@ -71,12 +77,12 @@ impl<'a> Node<'a> {
     }
 
     /// Starts it and waits until it is ready.
-    pub(super) fn up(&self, name: &str) -> Result<Running> {
+    pub(crate) fn up(&self, name: &str) -> Result<Running> {
         self.up_with(name, |_| {})
     }
 
     /// The same with more arguments.
-    pub(super) fn up_with(&self, name: &str, more: impl FnOnce(&mut Command)) -> Result<Running> {
+    pub(crate) fn up_with(&self, name: &str, more: impl FnOnce(&mut Command)) -> Result<Running> {
         let mut up = self.command();
         up.arg("up");
         more(&mut up);
@@ -91,7 +97,7 @@ impl<'a> Node<'a> {
 
     /// Shares with the running node. Gives a link that names the node's address, because finding is
     /// not what is measured.
-    pub(super) fn share(&self, running: &Running, path: &Path) -> Result<String> {
+    pub(crate) fn share(&self, running: &Running, path: &Path) -> Result<String> {
         let mut share = self.command();
         share.arg("share").arg(path);
         let sharing = Process::start(&mut share, &self.bench.log("share"), self.bench.timeout)?;
@@ -101,8 +107,29 @@ impl<'a> Node<'a> {
         Ok(with_hint(link, &running.address))
     }
 
+    /// Connects the running node to another one.
+    pub(crate) fn connect(&self, address: &str) -> Result<()> {
+        let connect = self.command().args(["connect", address]).output();
+        let connect = connect.context("cannot run potluck")?;
+        let said = String::from_utf8_lossy(&connect.stdout);
+        ensure!(connect.status.success(), "cannot connect: {said}");
+        Ok(())
+    }
+
+    /// Where the gateway of the running node is.
+    pub(crate) fn gateway(&self) -> Result<Gateway> {
+        let text = std::fs::read(self.data.join("api.json")).context("no api.json")?;
+        let told: Value = serde_json::from_slice(&text).context("api.json is no JSON")?;
+        let port = told["url"].as_str().and_then(|url| url.rsplit(':').next());
+        let token = told["token"].as_str();
+        Ok(Gateway {
+            port: port.context("no port")?.parse().context("no port")?,
+            token: token.context("no token")?.to_owned(),
+        })
+    }
+
     /// The command that fetches.
-    pub(super) fn get(&self, link: &str, to: &Path) -> Command {
+    pub(crate) fn get(&self, link: &str, to: &Path) -> Command {
         let mut get = self.command();
         get.args(["get", link, "-o"]).arg(to);
         get
@@ -110,7 +137,7 @@ impl<'a> Node<'a> {
 }
 
 /// The JSON object of an event line of this name.
-pub(super) fn event(line: &str, name: &str) -> Option<Value> {
+pub(crate) fn event(line: &str, name: &str) -> Option<Value> {
     let value: Value = serde_json::from_str(line).ok()?;
     (value["event"] == name).then_some(value)
 }
