@@ -11,7 +11,7 @@ use std::{
 use futures::StreamExt as _;
 use libp2p::{
     Multiaddr, Swarm, TransportError,
-    core::{multiaddr::Protocol, transport::ListenerId},
+    core::{multiaddr::Protocol, transport::ListenerId, upgrade::Version},
     swarm,
 };
 use socket2::{Domain, Socket, Type};
@@ -84,7 +84,10 @@ pub(crate) async fn start(
     let (transport, relay_client) = transport::build(&keypair, config.private.as_ref(), &gate)?;
     drop(gate);
     let behaviour = Behaviour::new(&config, &keypair, relay_client, routes);
+    // A stream's first bytes go out with the name of its protocol: waiting until that is agreed on costs a
+    // round trip for each stream.
     let settings = swarm::Config::with_tokio_executor()
+        .with_substream_upgrade_protocol_override(Version::V1Lazy)
         .with_idle_connection_timeout(IDLE_TIMEOUT)
         .with_max_negotiating_inbound_streams(64);
     let mut actor = Box::new(Actor {
