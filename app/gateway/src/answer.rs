@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use potluck_api::{ErrorBody, ExitCode};
@@ -46,7 +47,8 @@ impl From<ErrorBody> for ApiError {
         let status = match body.code {
             ExitCode::Usage => StatusCode::BAD_REQUEST,
             ExitCode::NotFound => StatusCode::NOT_FOUND,
-            ExitCode::Unreachable => StatusCode::BAD_GATEWAY,
+            // It is somebody else who failed (RFC 4918, section 11.4): 5xx is for faults of this node.
+            ExitCode::Unreachable => StatusCode::FAILED_DEPENDENCY,
             ExitCode::Verification => StatusCode::UNPROCESSABLE_ENTITY,
             ExitCode::Done | ExitCode::Failed | ExitCode::Interrupted => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -98,4 +100,29 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
             error.with_status(rejection.status())
         })
     }
+}
+
+/// What a path has in the places of its names; what is wrong with it is told as an [`ErrorBody`].
+pub(crate) struct InPath<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for InPath<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let given = Path::from_request_parts(parts, state).await;
+        given.map(|Path(given)| Self(given)).map_err(|rejection| {
+            let hint = "parts of a path are UTF-8, percent-encoded";
+            ApiError::new(StatusCode::BAD_REQUEST, rejection.body_text(), hint)
+        })
+    }
+}
+
+/// More than may be under way at once: it is for the caller to wait.
+pub(crate) fn too_many(error: ErrorBody) -> ApiError {
+    let is_full = error.code == ExitCode::Failed;
+    let error = ApiError::from(error);
+    if is_full {
+        return error.with_status(StatusCode::TOO_MANY_REQUESTS);
+    }
+    error
 }

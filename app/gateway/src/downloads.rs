@@ -1,5 +1,6 @@
 //! Downloads that run on without anybody listening.
 
+use crate::answer::{ApiError, too_many};
 use crate::gateway::unix_now;
 use crate::host::Host;
 use crate::journal::Journal;
@@ -74,7 +75,7 @@ impl Downloads {
     pub(crate) async fn begin(
         self: &Arc<Self>,
         request: DownloadRequest,
-    ) -> Result<Download, ErrorBody> {
+    ) -> Result<Download, ApiError> {
         let dest = match request.dest {
             Some(dest) => dest,
             None => self.host.downloads_folder().await?,
@@ -88,7 +89,7 @@ impl Downloads {
             serve: true,
             sequential: request.sequential,
         };
-        let (download, stop) = self.enter(request.link)?;
+        let (download, stop) = self.enter(request.link).map_err(too_many)?;
         let (this, id) = (Arc::clone(self), download.id.clone());
         tokio::spawn(async move { this.run(&id, get, stop).await });
         Ok(download)

@@ -1,8 +1,8 @@
 //! Downloads in the background.
 
 use super::Shared;
-use crate::answer::{ApiError, Given};
-use axum::extract::{Path, State};
+use crate::answer::{ApiError, Given, InPath};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Json;
 use potluck_api::{Download, DownloadList, DownloadRequest};
@@ -23,7 +23,7 @@ pub(super) async fn begin(
 
 pub(super) async fn stop(
     State(gateway): State<Shared>,
-    Path(id): Path<String>,
+    InPath(id): InPath<String>,
 ) -> Result<StatusCode, ApiError> {
     if gateway.downloads.stop(&id) {
         return Ok(StatusCode::NO_CONTENT);

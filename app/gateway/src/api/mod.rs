@@ -9,7 +9,9 @@ mod roots;
 mod session;
 mod uploads;
 
+use crate::answer::ApiError;
 use crate::gateway::Gateway;
+use axum::http::StatusCode;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::{Json, Router};
 use potluck_api::Health;
@@ -59,6 +61,13 @@ pub(crate) fn routes() -> Router<Shared> {
         .fold(Router::new(), |router, (path, methods)| {
             router.route(path, methods)
         })
+        .method_not_allowed_fallback(no_such_method)
+}
+
+async fn no_such_method() -> ApiError {
+    let hint = "docs/spec/http.md lists the methods of each path";
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    ApiError::new(status, "no such method at this path", hint)
 }
 
 /// `GET /health`

@@ -1,9 +1,9 @@
 //! Files that a page hands over to be shared.
 
 use super::{Shared, lines};
-use crate::answer::{ApiError, Given};
+use crate::answer::{ApiError, Given, InPath, too_many};
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{Json, Response};
 use futures::StreamExt as _;
@@ -13,13 +13,14 @@ pub(super) async fn begin(
     State(gateway): State<Shared>,
     Given(request): Given<UploadRequest>,
 ) -> Result<Json<Upload>, ApiError> {
-    let id = gateway.host.upload_begin(&request.name).await?;
+    let begun = gateway.host.upload_begin(&request.name).await;
+    let id = begun.map_err(too_many)?;
     Ok(Json(Upload { id }))
 }
 
 pub(super) async fn file(
     State(gateway): State<Shared>,
-    Path((id, path)): Path<(String, String)>,
+    InPath((id, path)): InPath<(String, String)>,
     body: Body,
 ) -> Result<StatusCode, ApiError> {
     let path: Vec<String> = path.split('/').map(ToOwned::to_owned).collect();
@@ -33,7 +34,7 @@ pub(super) async fn file(
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn finish(State(gateway): State<Shared>, Path(id): Path<String>) -> Response {
+pub(super) async fn finish(State(gateway): State<Shared>, InPath(id): InPath<String>) -> Response {
     lines::respond(ShareEvent::Error, move |events, stop| async move {
         gateway.host.upload_finish(&id, events, stop).await
     })
@@ -41,7 +42,7 @@ pub(super) async fn finish(State(gateway): State<Shared>, Path(id): Path<String>
 
 pub(super) async fn drop(
     State(gateway): State<Shared>,
-    Path(id): Path<String>,
+    InPath(id): InPath<String>,
 ) -> Result<StatusCode, ApiError> {
     gateway.host.upload_drop(&id).await?;
     Ok(StatusCode::NO_CONTENT)
