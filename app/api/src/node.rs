@@ -18,6 +18,9 @@ pub struct ReadyEvent {
     /// Address of its pages for a browser; `potluck open` lets one in.
     #[serde(default)]
     pub page: String,
+    /// The same for browsers elsewhere, of a node that listens beyond loopback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<String>,
 }
 
 /// What a running daemon leaves in its data directory (mode 0600) so that commands find it.

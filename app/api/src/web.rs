@@ -79,6 +79,10 @@ pub struct Upload {
 pub struct Session {
     /// Address that lets one browser in, once, within a minute.
     pub url: String,
+    /// The same for a browser elsewhere, of a node that listens beyond loopback. One of both can be
+    /// used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<String>,
 }
 
 /// Body of `POST /api/v1/session`; it may be left out.

@@ -11,7 +11,7 @@ mod read;
 mod rules;
 mod value;
 
-pub use gateway::Gateway;
+pub use gateway::{Gateway, Outside};
 pub use rules::Rules;
 pub(crate) use value::{parse_ratio, parse_size, parse_time, show_ratio, show_time};
 

@@ -122,7 +122,7 @@ pub async fn start(options: Options) -> Result<Node, ErrorBody> {
     let (net, events, incoming) = start_net(&options, &config, key, private).await?;
     let ctx = context(data, store, net, &options, &config, private_network);
     let mut tasks = JoinSet::new();
-    let (api, page) = start_services(
+    let (api, (page, outside)) = start_services(
         &ctx,
         &mut tasks,
         Incoming {
@@ -140,6 +140,7 @@ pub async fn start(options: Options) -> Result<Node, ErrorBody> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         data: ctx.data.display().to_string(),
         page,
+        outside,
     };
     Ok(Node {
         ctx,
@@ -347,7 +348,7 @@ fn start_services(
     from: Incoming,
     named: Vec<Multiaddr>,
     in_command: bool,
-) -> Result<(ApiFile, String), ErrorBody> {
+) -> Result<(ApiFile, (String, Option<String>)), ErrorBody> {
     let token = keys::api_token()?;
     let api = ApiFile {
         url: format!("http://{}", from.ears.address),
@@ -366,10 +367,10 @@ fn start_services(
         tasks.spawn(bittorrent::resume(Arc::clone(ctx)));
         tasks.spawn(bittorrent::watch(Arc::clone(ctx)));
     }
-    let page = web::start(ctx, tasks, from.ears, &token);
+    let pages = web::start(ctx, tasks, from.ears, &token);
     keys::write_private(
         &ctx.data.join(API_FILE),
         &serde_json::to_vec(&api).unwrap_or_default(),
     )?;
-    Ok((api, page))
+    Ok((api, pages))
 }

@@ -3,7 +3,7 @@
 use crate::gateway::random;
 use potluck_api::ErrorBody;
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq as _;
 
@@ -19,6 +19,7 @@ pub(crate) struct Access {
     token: String,
     tickets: Secrets,
     sessions: Secrets,
+    content_key: OnceLock<String>,
 }
 
 impl Access {
@@ -27,6 +28,7 @@ impl Access {
             token: token.to_owned(),
             tickets: Secrets::new(TICKET_TIME),
             sessions: Secrets::new(SESSION_TIME),
+            content_key: OnceLock::new(),
         }
     }
 
@@ -38,6 +40,20 @@ impl Access {
     /// Whether a browser came in with this secret.
     pub(crate) fn is_session(&self, given: &str) -> bool {
         self.sessions.holds(given)
+    }
+
+    /// A secret that opens content alone, the same until the node ends.
+    pub(crate) fn content_key(&self) -> Result<&str, ErrorBody> {
+        if let Some(key) = self.content_key.get() {
+            return Ok(key);
+        }
+        let key = random()?;
+        Ok(self.content_key.get_or_init(|| key))
+    }
+
+    /// Whether this is the key of content.
+    pub(crate) fn is_content_key(&self, given: &str) -> bool {
+        self.content_key.get().is_some_and(|key| same(key, given))
     }
 
     /// A secret that opens one session.
@@ -120,6 +136,16 @@ mod tests {
         assert!(access.is_session(&session));
         assert!(access.enter(&ticket).is_none() && access.enter(&session).is_none());
         assert!(!access.is_session("") && !access.is_session("token"));
+    }
+
+    #[test]
+    fn the_key_of_content_opens_nothing_else() {
+        let access = Access::new("token");
+        assert!(!access.is_content_key(""));
+        let key = access.content_key().unwrap().to_owned();
+        assert_eq!(access.content_key().unwrap(), key);
+        assert!(access.is_content_key(&key) && !access.is_content_key("token"));
+        assert!(!access.is_token(&key) && !access.is_session(&key));
     }
 
     #[test]

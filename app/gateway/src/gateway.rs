@@ -3,10 +3,12 @@
 use crate::access::Access;
 use crate::answer::{ApiError, MAX_BODY};
 use crate::downloads::Downloads;
-use crate::guard::Names;
 use crate::host::Host;
 use crate::journal::Journal;
 use crate::metrics::Counters;
+use crate::names::Names;
+use crate::server::Ear;
+use crate::tls::Tls;
 use crate::{api, content, guard, metrics, pages, server};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -19,10 +21,47 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+/// A listener for others than this machine, and what it is called.
+pub struct Outside {
+    /// It listens.
+    pub listener: TcpListener,
+    /// Its port, as those who come know it.
+    pub port: u16,
+    /// Host of the pages.
+    pub name: String,
+    /// Host of content, another one: that keeps both apart in a browser.
+    pub content_name: String,
+    /// `None`: everybody on the way can read and change everything.
+    pub tls: Option<Tls>,
+}
+
+impl Outside {
+    fn names(&self) -> Names {
+        Names::outside(
+            self.port,
+            &self.name,
+            &self.content_name,
+            self.tls.is_some(),
+        )
+    }
+}
+
+/// Where a gateway listens.
+pub struct Ears {
+    /// On loopback, all on `port`.
+    pub local: Vec<TcpListener>,
+    /// See there.
+    pub port: u16,
+    /// Beyond loopback.
+    pub outside: Option<Outside>,
+}
+
 /// The HTTP side of one node.
 pub struct Gateway {
     pub(crate) host: Arc<dyn Host>,
-    pub(crate) names: Names,
+    /// Names on loopback, and those that the owner gave for others.
+    pub(crate) local: Arc<Names>,
+    pub(crate) outside: Option<Arc<Names>>,
     pub(crate) access: Access,
     pub(crate) downloads: Arc<Downloads>,
     pub(crate) journal: Arc<Journal>,
@@ -33,38 +72,65 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway on this port of loopback, for holders of `token`. It ends with `stop`.
+    /// A gateway that listens there, for holders of `token`, and what answers until `stop`.
     #[must_use]
     pub fn new(
         host: Arc<dyn Host>,
         journal: Arc<Journal>,
-        port: u16,
+        ears: Ears,
         token: &str,
         stop: CancellationToken,
-    ) -> Arc<Self> {
+    ) -> (Arc<Self>, impl Future<Output = ()> + Send + use<>) {
         let downloads = Downloads::new(Arc::clone(&host), Arc::clone(&journal), stop.child_token());
-        Arc::new(Self {
+        let local = Arc::new(Names::local(ears.port));
+        let mut all: Vec<Ear> = ears
+            .local
+            .into_iter()
+            .map(|listener| Ear {
+                listener,
+                names: Arc::clone(&local),
+                tls: None,
+            })
+            .collect();
+        let outside = ears.outside.map(|outside| {
+            let names = Arc::new(outside.names());
+            all.push(Ear {
+                listener: outside.listener,
+                names: Arc::clone(&names),
+                tls: outside.tls,
+            });
+            names
+        });
+        let gateway = Arc::new(Self {
             host,
-            names: Names::new(port),
+            local,
+            outside,
             access: Access::new(token),
             downloads,
             journal,
             counters: Counters::default(),
             streams: Arc::new(Semaphore::new(api::MAX_STREAMS)),
             stop,
-        })
+        });
+        let app = router(Arc::clone(&gateway));
+        let serving = Arc::clone(&gateway);
+        (
+            gateway,
+            async move { server::run(&serving, all, app).await },
+        )
     }
 
     /// Address of the first page, for a browser.
     #[must_use]
     pub fn page(&self) -> String {
-        format!("{}/", self.names.pages)
+        format!("{}/", self.local.pages)
     }
 
-    /// Answers on these listeners until the node ends.
-    pub async fn serve(self: Arc<Self>, listeners: Vec<TcpListener>) {
-        let app = router(Arc::clone(&self));
-        server::run(&self, listeners, app).await;
+    /// The same for those who come from elsewhere.
+    #[must_use]
+    pub fn outside_page(&self) -> Option<String> {
+        let outside = self.outside.as_ref()?;
+        Some(format!("{}/", outside.pages))
     }
 }
 
@@ -77,7 +143,10 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .route("/c/", content.clone())
         .route("/c/{what}", content.clone())
         .route("/c/{what}/", content.clone())
-        .route("/c/{what}/{*path}", content)
+        .route("/c/{what}/{*path}", content.clone())
+        .route("/k/{key}/c/{what}", content.clone())
+        .route("/k/{key}/c/{what}/", content.clone())
+        .route("/k/{key}/c/{what}/{*path}", content)
         .route("/health", get(api::health))
         .route("/metrics", get(metrics::answer))
         .route("/login", get(pages::login))

@@ -4,77 +4,20 @@
 //! - `http://localhost:P` is for pages: they, and the API with their session's cookie.
 //! - `http://127.0.0.1:P` is for programs: the API with the token, and content.
 //! - `http://content.localhost:P` is for content in browsers, which must not reach the rest.
+//!
+//! Beyond loopback there are the two names that the owner gave, and a secret is asked of everybody.
 
 use crate::answer::ApiError;
 use crate::gateway::Gateway;
+use crate::names::{Names, Site};
 use crate::pages;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-
-/// The origins of one gateway.
-pub(crate) struct Names {
-    port: u16,
-    /// Origin of the pages.
-    pub(crate) pages: String,
-    /// Origin of content for browsers.
-    pub(crate) content: String,
-    /// Name of the session's cookie. A browser gives cookies to every port of a name, so that those
-    /// of two nodes need two names.
-    pub(crate) cookie: String,
-}
-
-impl Names {
-    pub(crate) fn new(port: u16) -> Self {
-        Self {
-            port,
-            pages: format!("http://localhost:{port}"),
-            content: format!("http://content.localhost:{port}"),
-            cookie: format!("potluck_session_{port}"),
-        }
-    }
-
-    /// Which of the origins a `Host` header names.
-    fn site(&self, host: &str) -> Option<Site> {
-        let (name, port) = split(host)?;
-        let ours = port == self.port;
-        match name.to_ascii_lowercase().as_str() {
-            "localhost" if ours => Some(Site::Pages),
-            "content.localhost" if ours => Some(Site::Content),
-            // Another port is the near end of a tunnel.
-            "localhost" => Some(Site::Tools),
-            name => {
-                let ip: IpAddr = name.parse().ok()?;
-                ip.is_loopback().then_some(Site::Tools)
-            }
-        }
-    }
-}
-
-/// Name and port of a `Host` header; without a port it is that of HTTP.
-fn split(host: &str) -> Option<(&str, u16)> {
-    let (name, rest) = match host.strip_prefix('[') {
-        Some(rest) => rest.split_once(']')?,
-        None => host.find(':').map_or((host, ""), |at| host.split_at(at)),
-    };
-    match rest {
-        "" => Some((name, 80)),
-        rest => Some((name, rest.strip_prefix(':')?.parse().ok()?)),
-    }
-}
-
-/// The name by which a request came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Site {
-    Pages,
-    Tools,
-    Content,
-}
 
 /// What a request is about, by its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,10 +34,13 @@ enum Area {
 impl Area {
     fn of(path: &str) -> Self {
         // As the routes see it: '//c' is no content, and no page that there is.
+        let (key, path) = split_key(path);
         let first = path.strip_prefix('/').unwrap_or(path).split('/').next();
         match first.unwrap_or_default() {
-            "api" => Self::Api,
             "c" => Self::Content,
+            // A key is for content alone.
+            _ if key.is_some() => Self::Page,
+            "api" => Self::Api,
             "health" => Self::Health,
             "metrics" => Self::Metrics,
             "login" => Self::Login,
@@ -110,7 +56,17 @@ pub(crate) async fn check(
     request: Request,
     next: Next,
 ) -> Response {
-    let response = match decide(&gateway, &request) {
+    // Each listener says by which names it is called.
+    let names = request.extensions().get::<Arc<Names>>().map(Arc::clone);
+    let decided = match &names {
+        Some(names) => decide(&gateway, names, &request),
+        None => refuse(
+            StatusCode::MISDIRECTED_REQUEST,
+            "this node has no name here",
+            "",
+        ),
+    };
+    let response = match decided {
         Ok(()) => next.run(request).await,
         Err(answer) => *answer,
     };
@@ -118,35 +74,38 @@ pub(crate) async fn check(
     response
 }
 
-fn decide(gateway: &Gateway, request: &Request) -> Result<(), Box<Response>> {
+fn decide(gateway: &Gateway, names: &Names, request: &Request) -> Result<(), Box<Response>> {
     let (headers, path) = (request.headers(), request.uri().path());
-    let Some(site) = site(&gateway.names, request) else {
+    let Some(site) = site(names, request) else {
         let hint = "call it by the address in api.json, or open a page with 'potluck open'";
         return refuse(
             StatusCode::MISDIRECTED_REQUEST,
-            "this node answers to loopback names only",
+            "this node has another name",
             hint,
         );
     };
     let area = Area::of(path);
     match (site, area) {
         (Site::Content, Area::Content) | (Site::Tools, Area::Content) => {
-            may_have_content(&gateway.names, headers)
+            may_have_content(names, headers)?;
+            may_read(gateway, names, request)
         }
         (Site::Content, _) => refuse(
             StatusCode::NOT_FOUND,
             "there is only content here",
             "paths begin with /c/",
         ),
-        (Site::Pages, Area::Content) => redirect(request, &gateway.names.content),
-        (_, Area::Api) => may_use_api(gateway, site, request),
-        (_, Area::Metrics) if gateway.host.has_open_metrics() => not_from_elsewhere(headers),
-        (_, Area::Metrics) => may_use_api(gateway, site, request),
+        (Site::Pages, Area::Content) => to_content(gateway, names, request),
+        (_, Area::Api) => may_use_api(gateway, names, site, request),
+        (_, Area::Metrics) if gateway.host.has_open_metrics() && !names.is_outside => {
+            not_from_elsewhere(headers)
+        }
+        (_, Area::Metrics) => may_use_api(gateway, names, site, request),
         (_, Area::Health) => not_from_elsewhere(headers),
-        (Site::Tools, _) => redirect(request, &gateway.names.pages),
+        (Site::Tools, _) => redirect(request, &names.pages),
         (Site::Pages, Area::Login | Area::Asset) => not_from_elsewhere(headers),
         (Site::Pages, Area::Page) => {
-            if is_from_pages(headers) && has_session(gateway, headers) {
+            if is_from_pages(headers) && has_session(gateway, names, headers) {
                 return Ok(());
             }
             Err(Box::new(pages::who_are_you()))
@@ -169,9 +128,14 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     all.next().is_none().then_some(first)
 }
 
-fn may_use_api(gateway: &Gateway, site: Site, request: &Request) -> Result<(), Box<Response>> {
+fn may_use_api(
+    gateway: &Gateway,
+    names: &Names,
+    site: Site,
+    request: &Request,
+) -> Result<(), Box<Response>> {
     let headers = request.headers();
-    let own = Some(gateway.names.pages.as_str());
+    let own = Some(names.pages.as_str());
     let origin = headers.get(header::ORIGIN).map(|it| it.to_str().ok());
     let from_here = match (site, origin) {
         (_, None) => is_from_pages(headers),
@@ -186,12 +150,10 @@ fn may_use_api(gateway: &Gateway, site: Site, request: &Request) -> Result<(), B
         );
     }
     if let Some(given) = headers.get(header::AUTHORIZATION) {
-        let given = given.to_str().ok();
-        let given = given.and_then(|text| text.strip_prefix("Bearer "));
-        if given.is_some_and(|token| gateway.access.is_token(token)) {
+        if is_token(gateway, given) {
             return Ok(());
         }
-    } else if site == Site::Pages && has_session(gateway, headers) {
+    } else if site == Site::Pages && has_session(gateway, names, headers) {
         let is_plain = matches!(*request.method(), Method::GET | Method::HEAD);
         let is_told = origin.is_some() || headers.contains_key(SITE);
         if is_plain || is_told {
@@ -206,6 +168,58 @@ fn may_use_api(gateway: &Gateway, site: Site, request: &Request) -> Result<(), B
     let hint =
         "send 'Authorization: Bearer <token>' with the token from api.json in the data folder";
     refuse(StatusCode::UNAUTHORIZED, "missing or wrong token", hint)
+}
+
+fn is_token(gateway: &Gateway, given: &HeaderValue) -> bool {
+    let given = given.to_str().ok();
+    let given = given.and_then(|text| text.strip_prefix("Bearer "));
+    given.is_some_and(|token| gateway.access.is_token(token))
+}
+
+/// Whether content needs a secret at this listener.
+pub(crate) fn is_content_locked(gateway: &Gateway, names: &Names) -> bool {
+    names.is_outside || gateway.host.has_locked_content()
+}
+
+/// Content may be anybody's on this machine, or only theirs who have the token, or an address of
+/// content that the API gave: `/k/{key}/c/…`. Players and the pages can send no header with it.
+fn may_read(gateway: &Gateway, names: &Names, request: &Request) -> Result<(), Box<Response>> {
+    let given = request.headers().get(header::AUTHORIZATION);
+    let has_key = || {
+        let (key, _) = split_key(request.uri().path());
+        key.is_some_and(|key| gateway.access.is_content_key(key))
+    };
+    let is_open = !is_content_locked(gateway, names);
+    if is_open || has_key() || given.is_some_and(|given| is_token(gateway, given)) {
+        return Ok(());
+    }
+    refuse(
+        StatusCode::UNAUTHORIZED,
+        "content of this node is for its owner",
+        "open it from the pages, or send 'Authorization: Bearer <token>' with the token from api.json",
+    )
+}
+
+/// The key in a path of content, and the path without it.
+pub(crate) fn split_key(path: &str) -> (Option<&str>, &str) {
+    let split = path.strip_prefix("/k/").and_then(|rest| {
+        let at = rest.find('/').filter(|at| *at > 0)?;
+        Some((Some(&rest[..at]), &rest[at..]))
+    });
+    split.unwrap_or((None, path))
+}
+
+/// Content is at a name of its own. The owner's browser is given the key as well.
+fn to_content(gateway: &Gateway, names: &Names, request: &Request) -> Result<(), Box<Response>> {
+    let headers = request.headers();
+    let knows = is_from_pages(headers) && has_session(gateway, names, headers);
+    if knows && is_content_locked(gateway, names) {
+        return match gateway.access.content_key() {
+            Ok(key) => redirect(request, &format!("{}/k/{key}", names.content)),
+            Err(error) => Err(Box::new(ApiError::from(error).into_response())),
+        };
+    }
+    redirect(request, &names.content)
 }
 
 /// Whether the request comes from this node's pages, from no page, or from a program.
@@ -257,13 +271,13 @@ pub(crate) fn is_for_pages(names: &Names, headers: &HeaderMap) -> bool {
 }
 
 /// Whether the session's cookie is there, and right.
-fn has_session(gateway: &Gateway, headers: &HeaderMap) -> bool {
+fn has_session(gateway: &Gateway, names: &Names, headers: &HeaderMap) -> bool {
     let lines = headers.get_all(header::COOKIE).iter();
     let mut pairs = lines
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='));
-    pairs.any(|(name, value)| name == gateway.names.cookie && gateway.access.is_session(value))
+    pairs.any(|(name, value)| name == names.cookie && gateway.access.is_session(value))
 }
 
 fn redirect(request: &Request, origin: &str) -> Result<(), Box<Response>> {
@@ -288,36 +302,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_names_pass() {
-        let names = Names::new(4);
-        for (host, site) in [
-            ("127.0.0.1:4", Some(Site::Tools)),
-            ("127.0.0.1:9", Some(Site::Tools)),
-            ("[::1]:4", Some(Site::Tools)),
-            ("localhost:4", Some(Site::Pages)),
-            ("LocalHost:4", Some(Site::Pages)),
-            ("localhost:5", Some(Site::Tools)),
-            ("localhost", Some(Site::Tools)),
-            ("content.localhost:4", Some(Site::Content)),
-            ("content.localhost:5", None),
-            ("evil.example:4", None),
-            ("localhost.evil.example:4", None),
-            ("x.content.localhost:4", None),
-            ("192.0.2.1:4", None),
-            ("0.0.0.0:4", None),
-            ("localhost:4:4", None),
-            ("localhost:", None),
-            ("user@localhost:4", None),
-            ("[::1", None),
-            ("", None),
-        ] {
-            assert_eq!(names.site(host), site, "{host}");
+    fn keys_of_content() {
+        assert_eq!(split_key("/k/abc/c/x/y"), (Some("abc"), "/c/x/y"));
+        assert_eq!(split_key("/c/k/abc"), (None, "/c/k/abc"));
+        for other in ["/k/abc", "/k//c/x", "/k"] {
+            assert_eq!(split_key(other), (None, other));
         }
+        assert_eq!(Area::of("/k/abc/c/x"), Area::Content);
+        assert_eq!(Area::of("/k/abc/api/v1/status"), Area::Page);
+        assert_eq!(Area::of("/k//c/x"), Area::Page);
     }
 
     #[test]
     fn only_this_nodes_pages_are_its_pages() {
-        let names = Names::new(4);
+        let names = Names::local(4);
         let ask = |name: HeaderName, value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());

@@ -114,6 +114,8 @@ pub trait Host: Send + Sync + 'static {
 
     /// Whether `/metrics` needs no token.
     fn has_open_metrics(&self) -> bool;
+    /// Whether content needs the token too.
+    fn has_locked_content(&self) -> bool;
 }
 
 /// Why something could not be opened.

@@ -13,14 +13,17 @@ mod guard;
 mod host;
 mod journal;
 mod metrics;
+mod names;
 mod pages;
 mod places;
 mod server;
+mod tls;
 
 pub use content::media_type;
-pub use gateway::Gateway;
+pub use gateway::{Ears, Gateway, Outside};
 pub use host::{
     Bytestream, Events, FolderEntry, FolderEntryKind, Host, OpenError, Opened, OpenedFile,
     OpenedKind, ReadFile,
 };
 pub use journal::Journal;
+pub use tls::Tls;

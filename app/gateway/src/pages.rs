@@ -1,7 +1,8 @@
 //! The web pages, which are within the program, and the way in.
 
 use crate::gateway::Gateway;
-use axum::extract::{Path, Query, State};
+use crate::names::Names;
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use rust_embed::RustEmbed;
@@ -18,7 +19,7 @@ const PAGES: [&str; 5] = ["", "file", "peers", "activity", "settings"];
 
 /// A page.
 pub(crate) async fn page(
-    State(gateway): State<Arc<Gateway>>,
+    Extension(names): Extension<Arc<Names>>,
     method: Method,
     uri: axum::http::Uri,
 ) -> Response {
@@ -29,22 +30,22 @@ pub(crate) async fn page(
     let path = uri.path().trim_start_matches('/');
     let first = path.split('/').next().unwrap_or_default();
     if PAGES.contains(&first) {
-        return document(&gateway, StatusCode::OK);
+        return document(&names, StatusCode::OK);
     }
     // Files beside the document, such as an icon.
     if let Some(file) = Built::get(path) {
         return asset_response(path, file, "no-cache");
     }
-    document(&gateway, StatusCode::NOT_FOUND)
+    document(&names, StatusCode::NOT_FOUND)
 }
 
-fn document(gateway: &Gateway, status: StatusCode) -> Response {
+fn document(names: &Names, status: StatusCode) -> Response {
     let Some(file) = Built::get("index.html") else {
         return (StatusCode::NOT_FOUND, "built without pages").into_response();
     };
     let mut response = (status, file.data).into_response();
     let headers = response.headers_mut();
-    secure(headers, &policy(&gateway.names.content));
+    secure(headers, &policy(&names.content));
     set(headers, header::CONTENT_TYPE, "text/html; charset=utf-8");
     set(headers, header::CACHE_CONTROL, "no-store");
     response
@@ -88,6 +89,7 @@ pub(crate) struct Login {
 /// Takes a ticket, and gives the browser a session for it.
 pub(crate) async fn login(
     State(gateway): State<Arc<Gateway>>,
+    Extension(names): Extension<Arc<Names>>,
     method: Method,
     Query(login): Query<Login>,
 ) -> Response {
@@ -102,8 +104,9 @@ pub(crate) async fn login(
     };
     let to = login.to.filter(|to| is_page(to));
     let mut response = Redirect::to(to.as_deref().unwrap_or("/")).into_response();
-    let name = &gateway.names.cookie;
-    let cookie = format!("{name}={secret}; HttpOnly; SameSite=Strict; Path=/");
+    let name = &names.cookie;
+    let secure = if names.is_secure { "; Secure" } else { "" };
+    let cookie = format!("{name}={secret}; HttpOnly; SameSite=Strict; Path=/{secure}");
     let headers = response.headers_mut();
     set(headers, header::SET_COOKIE, &cookie);
     set(headers, header::CACHE_CONTROL, "no-store");

@@ -1,7 +1,9 @@
 //! Connections: how many, how large a request head is, and how long a slow client is waited for.
 
 use crate::gateway::Gateway;
+use crate::names::Names;
 use crate::places::{Busy, Places, Seat};
+use crate::tls::Tls;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use hyper::body::{Frame, SizeHint};
@@ -13,9 +15,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::server::TlsStream;
 
 /// Connections at once. Who comes then takes the place of one that has said nothing, or waits.
 const MAX_CONNECTIONS: usize = 1024;
@@ -29,31 +33,44 @@ const MAX_HEAD: usize = 32 * 1024;
 const MAX_HEADERS: usize = 64;
 /// Bytes read or written at a time.
 const BUFFER: usize = 64 * 1024;
+/// Connections of others than this machine, who have places of their own: however many they are, the
+/// owner gets in.
+const MAX_OUTSIDE: usize = 512;
 /// How long one that was asked to go may take to send what it has begun.
 const LEAVE: Duration = Duration::from_secs(1);
 /// How long to wait when the system gives no connection, as when it has no files left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
+/// One listener.
+pub(crate) struct Ear {
+    pub(crate) listener: TcpListener,
+    /// What it is called.
+    pub(crate) names: Arc<Names>,
+    pub(crate) tls: Option<Tls>,
+}
+
 /// Answers until the node ends.
-pub(crate) async fn run(gateway: &Arc<Gateway>, listeners: Vec<TcpListener>, app: Router) {
-    let places = Places::new(MAX_CONNECTIONS);
+pub(crate) async fn run(gateway: &Arc<Gateway>, ears: Vec<Ear>, app: Router) {
+    let local = Places::new(MAX_CONNECTIONS);
+    let outside = Places::new(MAX_OUTSIDE);
     let mut all = JoinSet::new();
-    for listener in listeners {
-        all.spawn(accept(
-            Arc::clone(gateway),
-            listener,
-            Arc::clone(&places),
-            app.clone(),
-        ));
+    for ear in ears {
+        let places = if ear.names.is_outside {
+            &outside
+        } else {
+            &local
+        };
+        let app = app.clone().layer(axum::Extension(Arc::clone(&ear.names)));
+        all.spawn(accept(Arc::clone(gateway), ear, Arc::clone(places), app));
     }
     while all.join_next().await.is_some() {}
 }
 
-async fn accept(gateway: Arc<Gateway>, listener: TcpListener, places: Arc<Places>, app: Router) {
+async fn accept(gateway: Arc<Gateway>, ear: Ear, places: Arc<Places>, app: Router) {
     let mut connections = JoinSet::new();
     loop {
         let next = async {
-            match listener.accept().await {
+            match ear.listener.accept().await {
                 Ok((stream, _)) => Ok(places.take().await.map(|seat| (stream, seat))),
                 Err(error) => Err(error),
             }
@@ -65,10 +82,18 @@ async fn accept(gateway: Arc<Gateway>, listener: TcpListener, places: Arc<Places
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok(Some((stream, seat))) => {
-                let (gateway, app) = (Arc::clone(&gateway), app.clone());
+                let (gateway, app, tls) = (Arc::clone(&gateway), app.clone(), ear.tls.clone());
                 connections.spawn(async move {
                     let _open = gateway.counters.open_connection();
-                    serve(&gateway, stream, &seat, app).await;
+                    let _ = stream.set_nodelay(true);
+                    match tls {
+                        Some(tls) => {
+                            if let Some(stream) = shake_hands(&gateway, &tls, stream, &seat).await {
+                                serve(&gateway, stream, &seat, app).await;
+                            }
+                        }
+                        None => serve(&gateway, stream, &seat, app).await,
+                    }
                 });
             }
             Ok(None) => break,
@@ -81,8 +106,32 @@ async fn accept(gateway: Arc<Gateway>, listener: TcpListener, places: Arc<Places
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve(gateway: &Gateway, stream: TcpStream, seat: &Seat, app: Router) {
-    let _ = stream.set_nodelay(true);
+/// Begins TLS, within the time of a head.
+async fn shake_hands(
+    gateway: &Gateway,
+    tls: &Tls,
+    stream: TcpStream,
+    seat: &Seat,
+) -> Option<TlsStream<TcpStream>> {
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(HEAD_TIME, tls.0.accept(stream)) => shaken,
+        () = seat.asked_to_go.cancelled() => return None,
+        () = gateway.stop.cancelled() => return None,
+    };
+    match shaken {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "no TLS");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+async fn serve<S>(gateway: &Gateway, stream: S, seat: &Seat, app: Router)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut stream = TimeoutStream::new(stream);
     // Reading has no such limit: while an answer is on its way, nothing more need come in.
     stream.set_write_timeout(Some(STALL));

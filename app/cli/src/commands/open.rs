@@ -26,7 +26,8 @@ pub(crate) async fn run(app: &App, args: Open) -> Outcome {
         return app.output.object(&session);
     }
     if args.print {
-        return app.output.line(&session.url);
+        app.output.line(&session.url)?;
+        return session.outside.map_or(Ok(()), |url| app.output.line(url));
     }
     open::that_detached(&session.url).map_err(|error| {
         failed(

@@ -51,6 +51,9 @@ fn say(app: &App, ready: &ReadyEvent) -> Outcome {
     output.line(format!("data       {}", ready.data))?;
     output.line(format!("local API  {}", ready.api))?;
     output.line(format!("page       {}", ready.page))?;
+    if let Some(outside) = &ready.outside {
+        output.line(format!("elsewhere  {outside}"))?;
+    }
     output.note("'potluck open' opens the page in a browser");
     output.note("ready; Ctrl-C stops the node");
     Ok(())

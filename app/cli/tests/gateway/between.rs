@@ -81,7 +81,9 @@ fn the_reading_node_is_killed() {
     let reader = start();
     let mut fetching = curl(&reader).stderr(Stdio::null()).spawn().unwrap();
     let size = |path: &Path| path.metadata().map_or(0, |found| found.len());
-    wait_for("a part of it", SOON, || (size(&part) > 4 * MIB).then_some(()));
+    wait_for("a part of it", SOON, || {
+        (size(&part) > 4 * MIB).then_some(())
+    });
     reader.kill();
     let ended = fetching.wait().unwrap();
     assert!(!ended.success(), "it has to notice that this is not all");
@@ -122,7 +124,14 @@ fn players_understand_it() {
     for (node, what) in [(&reader, "elsewhere"), (&giver, "here")] {
         let url = format!("http://127.0.0.1:{}/c/{cid}", Door::of(node).port);
         let probe = program("ffprobe")
-            .args(["-v", "error", "-of", "json", "-show_format", "-show_streams"])
+            .args([
+                "-v",
+                "error",
+                "-of",
+                "json",
+                "-show_format",
+                "-show_streams",
+            ])
             .arg(&url)
             .output()
             .unwrap();
@@ -130,7 +139,11 @@ fn players_understand_it() {
         let told: serde_json::Value = serde_json::from_slice(&probe.stdout).unwrap();
         assert_eq!(told["streams"][0]["codec_name"], "mpeg4", "{what}");
         assert_eq!(told["streams"][0]["width"], 320, "{what}");
-        let seconds: f64 = told["format"]["duration"].as_str().unwrap().parse().unwrap();
+        let seconds: f64 = told["format"]["duration"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
         assert!((19.0..21.0).contains(&seconds), "{what}: {seconds}");
         // Seeking decodes a picture from the last quarter.
         let seek = program("ffmpeg")
@@ -138,6 +151,9 @@ fn players_understand_it() {
             .args(["-frames:v", "1", "-f", "null", "-"])
             .output()
             .unwrap();
-        assert!(seek.status.success() && seek.stderr.is_empty(), "{what}: {seek:?}");
+        assert!(
+            seek.status.success() && seek.stderr.is_empty(),
+            "{what}: {seek:?}"
+        );
     }
 }

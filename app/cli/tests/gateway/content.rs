@@ -136,7 +136,9 @@ fn several_ranges_at_once_of(shelf: &Shelf) {
 
 #[test]
 fn conditions_head_and_methods() {
-    shelves("conditions").iter().for_each(conditions_head_and_methods_of);
+    shelves("conditions")
+        .iter()
+        .for_each(conditions_head_and_methods_of);
 }
 
 fn conditions_head_and_methods_of(shelf: &Shelf) {

@@ -24,7 +24,9 @@ fn may_open(files: usize) -> bool {
     let current = Some(wanted);
     let raised = setrlimit(Resource::Nofile, Rlimit { current, maximum }).is_ok();
     if !raised {
-        eprintln!("LEFT OUT: this process may not open {files} files, so nothing is shown about crowds");
+        eprintln!(
+            "LEFT OUT: this process may not open {files} files, so nothing is shown about crowds"
+        );
     }
     raised
 }
@@ -107,7 +109,9 @@ fn ten_thousand_who_say_nothing() {
     let (before, held) = (memory(node.pid(), "VmRSS:"), sockets(node.pid()));
     // One who is being served keeps its place throughout.
     let mut served = door.connect();
-    let ask = door.content(&format!("/c/{cid}")).with("Connection", "close");
+    let ask = door
+        .content(&format!("/c/{cid}"))
+        .with("Connection", "close");
     write!(served, "{}\r\n", ask.head()).unwrap();
     let half = format!("GET / HTTP/1.1\r\nHost: localhost:{}\r\n", door.port);
     let stop = AtomicBool::new(false);
@@ -122,7 +126,9 @@ fn ten_thousand_who_say_nothing() {
             assert!(open < held + PLACES + 8, "{what}: {open} sockets");
             let grown = memory(node.pid(), "VmRSS:").saturating_sub(before);
             assert!(grown < 96 << 20, "{what}: {grown} bytes");
-            println!("{what}: {times} honest answers, the slowest after {longest:?}; {grown} bytes more");
+            println!(
+                "{what}: {times} honest answers, the slowest after {longest:?}; {grown} bytes more"
+            );
             drop(crowd);
             wait_for("the crowd to go", Duration::from_secs(20), || {
                 (sockets(node.pid()) <= held + 2).then_some(())
@@ -161,7 +167,11 @@ fn those_who_have_their_answer_make_room() {
         })
         .collect();
     // Waiting for the time of a head to run out would take ten seconds for each thousand.
-    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(9),
+        "{:?}",
+        began.elapsed()
+    );
     assert_eq!(door.api("GET", "/status").send().status, 200);
     drop(crowd);
 }

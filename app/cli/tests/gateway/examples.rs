@@ -51,7 +51,9 @@ fn example(part: &str) -> Example {
         fail("there is no status")
     };
     let kind = line.split('`').nth(1).unwrap_or_default();
-    let fence = rest.split_once("```").and_then(|(_, rest)| rest.split_once('\n'));
+    let fence = rest
+        .split_once("```")
+        .and_then(|(_, rest)| rest.split_once('\n'));
     let body = fence.and_then(|(_, rest)| rest.split_once("```"));
     Example {
         route: route.to_owned(),
@@ -85,7 +87,8 @@ fn is_of(path: &str, route: &str) -> bool {
     loop {
         match (parts.next(), wanted.next()) {
             (None, None) | (Some(_), Some("{path}")) => return true,
-            (Some(part), Some(want)) if want == part || (want.starts_with('{') && !part.is_empty()) => {}
+            (Some(part), Some(want))
+                if want == part || (want.starts_with('{') && !part.is_empty()) => {}
             _ => return false,
         }
     }
@@ -135,8 +138,15 @@ fn every_route_has_an_example_and_every_example_a_route() {
         let operation = &description["paths"][path][method.to_ascii_lowercase()];
         let answer = &operation["responses"][example.status.to_string()];
         assert!(answer.is_object(), "{}: {}", example.route, example.status);
-        let kinds: Vec<&String> = answer["content"].as_object().into_iter().flat_map(|all| all.keys()).collect();
-        let shown: Vec<&String> = [&example.kind].into_iter().filter(|kind| !kind.is_empty()).collect();
+        let kinds: Vec<&String> = answer["content"]
+            .as_object()
+            .into_iter()
+            .flat_map(|all| all.keys())
+            .collect();
+        let shown: Vec<&String> = [&example.kind]
+            .into_iter()
+            .filter(|kind| !kind.is_empty())
+            .collect();
         assert_eq!(shown, kinds, "{}", example.route);
     }
 }
@@ -153,7 +163,11 @@ impl Stage {
     fn set_up() -> Self {
         let scratch = Scratch::new("examples");
         for name in ["giver", "node"] {
-            for (key, value) in [("bittorrent.dht", "false"), ("bittorrent.lsd", "false"), ("bittorrent.port", "0")] {
+            for (key, value) in [
+                ("bittorrent.dht", "false"),
+                ("bittorrent.lsd", "false"),
+                ("bittorrent.port", "0"),
+            ] {
                 scratch.run(name, ["config", "set", key, value]).ok();
             }
         }
@@ -165,7 +179,11 @@ impl Stage {
         let film = scratch.path("film.mp4");
         write_file(&film, 700_000, 4);
         let torrent = scratch.path("film.torrent");
-        scratch.run("maker", ["torrent", "create", "-o"]).arg(&torrent).arg(&film).ok();
+        scratch
+            .run("maker", ["torrent", "create", "-o"])
+            .arg(&torrent)
+            .arg(&film)
+            .ok();
         let door = Door::of(&node);
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let names = BTreeMap::from([
@@ -199,9 +217,17 @@ impl Stage {
 
     /// Status, media type and body.
     fn run(&self, example: &Example) -> (u16, String, String) {
-        let path = format!("{}:{}", self.programs.display(), std::env::var("PATH").unwrap());
+        let path = format!(
+            "{}:{}",
+            self.programs.display(),
+            std::env::var("PATH").unwrap()
+        );
         // News go on for ever.
-        let seconds = if example.kind == "text/event-stream" { "3" } else { "60" };
+        let seconds = if example.kind == "text/event-stream" {
+            "3"
+        } else {
+            "60"
+        };
         let done = Command::new("sh")
             .args(["-uc", &example.command])
             .envs(&self.names)
@@ -211,9 +237,13 @@ impl Stage {
             .output()
             .unwrap();
         let said = String::from_utf8(done.stdout).unwrap();
-        let (body, end) = said
-            .rsplit_once('\n')
-            .unwrap_or_else(|| panic!("{}: {}", example.route, String::from_utf8_lossy(&done.stderr)));
+        let (body, end) = said.rsplit_once('\n').unwrap_or_else(|| {
+            panic!(
+                "{}: {}",
+                example.route,
+                String::from_utf8_lossy(&done.stderr)
+            )
+        });
         let (status, kind) = end.split_once(' ').unwrap();
         (status.parse().unwrap(), kind.to_owned(), body.to_owned())
     }
@@ -226,7 +256,8 @@ impl Stage {
             _ => return,
         };
         let body: Value = serde_json::from_str(body).unwrap();
-        self.names.insert(name, body["id"].as_str().unwrap().to_owned());
+        self.names
+            .insert(name, body["id"].as_str().unwrap().to_owned());
     }
 }
 
@@ -235,23 +266,43 @@ fn fits(shown: &Value, came: &Value, at: &str) -> Result<(), String> {
     let is_kind = |other: &Value| std::mem::discriminant(shown) == std::mem::discriminant(other);
     match (shown, came) {
         (Value::Object(shown), Value::Object(came)) => {
-            let keys = |object: &serde_json::Map<String, Value>| -> BTreeSet<String> { object.keys().cloned().collect() };
+            let keys = |object: &serde_json::Map<String, Value>| -> BTreeSet<String> {
+                object.keys().cloned().collect()
+            };
             if shown.contains_key("…") {
                 let mut parts = shown.iter().filter(|(key, _)| *key != "…");
-                return parts.try_for_each(|(key, value)| fits(value, &came[key], &format!("{at}.{key}")));
+                return parts
+                    .try_for_each(|(key, value)| fits(value, &came[key], &format!("{at}.{key}")));
             }
             if keys(shown) != keys(came) {
-                return Err(format!("{at}: {:?} is shown, {:?} came", keys(shown), keys(came)));
+                return Err(format!(
+                    "{at}: {:?} is shown, {:?} came",
+                    keys(shown),
+                    keys(came)
+                ));
             }
-            shown.iter().try_for_each(|(key, value)| fits(value, &came[key], &format!("{at}.{key}")))
+            shown
+                .iter()
+                .try_for_each(|(key, value)| fits(value, &came[key], &format!("{at}.{key}")))
         }
         (Value::Array(shown), Value::Array(came)) => {
             if shown.is_empty() != came.is_empty() {
-                return Err(format!("{at}: {} are shown, {} came", shown.len(), came.len()));
+                return Err(format!(
+                    "{at}: {} are shown, {} came",
+                    shown.len(),
+                    came.len()
+                ));
             }
             came.iter().try_for_each(|one| {
-                let tried: Vec<_> = shown.iter().map(|shown| fits(shown, one, &format!("{at}[]"))).collect();
-                if tried.iter().any(Result::is_ok) { Ok(()) } else { tried.into_iter().next().unwrap_or(Ok(())) }
+                let tried: Vec<_> = shown
+                    .iter()
+                    .map(|shown| fits(shown, one, &format!("{at}[]")))
+                    .collect();
+                if tried.iter().any(Result::is_ok) {
+                    Ok(())
+                } else {
+                    tried.into_iter().next().unwrap_or(Ok(()))
+                }
             })
         }
         // What may be null may be so now.
@@ -263,7 +314,9 @@ fn fits(shown: &Value, came: &Value, at: &str) -> Result<(), String> {
 
 /// The objects of a body, each with what it is called.
 fn objects(kind: &str, body: &str) -> Vec<(String, Value)> {
-    let value = |text: &str| -> Value { serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}")) };
+    let value = |text: &str| -> Value {
+        serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    };
     match kind {
         "application/json" => vec![(String::new(), value(body))],
         "application/x-ndjson" => body
@@ -273,7 +326,10 @@ fn objects(kind: &str, body: &str) -> Vec<(String, Value)> {
             .collect(),
         "text/event-stream" => {
             let blocks = body.split("\n\n").filter_map(|block| {
-                let (name, data) = block.trim().strip_prefix("event: ")?.split_once("\ndata: ")?;
+                let (name, data) = block
+                    .trim()
+                    .strip_prefix("event: ")?
+                    .split_once("\ndata: ")?;
                 Some((name.to_owned(), value(data)))
             });
             blocks.collect()
@@ -289,9 +345,15 @@ fn compare(example: &Example, body: &str) -> Result<(), String> {
     let came = objects(&example.kind, body);
     for (name, value) in &came {
         let of_name: Vec<_> = shown.iter().filter(|(other, _)| other == name).collect();
-        let tried: Vec<_> = of_name.iter().map(|(_, shown)| fits(shown, value, name)).collect();
+        let tried: Vec<_> = of_name
+            .iter()
+            .map(|(_, shown)| fits(shown, value, name))
+            .collect();
         if !tried.iter().any(Result::is_ok) {
-            return tried.into_iter().next().unwrap_or_else(|| Err(format!("'{name}' is not shown")));
+            return tried
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| Err(format!("'{name}' is not shown")));
         }
     }
     let is_stream = example.kind == "text/event-stream";

@@ -13,6 +13,7 @@ mod crowd;
 mod elsewhere;
 mod examples;
 mod http;
+mod outside;
 mod pages;
 mod programs;
 mod shelf;

@@ -54,7 +54,12 @@ fn curl_and_wget_go_on_where_they_stopped() {
         path
     };
     let run = |name: &str, args: &[&str], out: &Path| {
-        let done = program(name).args(args).arg(out).arg(&url).output().unwrap();
+        let done = program(name)
+            .args(args)
+            .arg(out)
+            .arg(&url)
+            .output()
+            .unwrap();
         assert!(done.status.success(), "{name}: {done:?}");
         same(&file, out);
     };

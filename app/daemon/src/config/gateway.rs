@@ -2,8 +2,10 @@
 
 use super::keys::{Key, key};
 use super::rules::{path, show_path};
-use super::value;
+use super::value::{self, Wrong};
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use toml_edit::Value;
 
 /// How browsers and programs of this machine reach the node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,10 +16,31 @@ pub struct Gateway {
     pub downloads: Option<PathBuf>,
     /// Metrics can be read without the token.
     pub metrics: bool,
+    /// Content needs the token too.
+    pub content_token: bool,
+    /// Listening for others than this machine.
+    pub outside: Outside,
+}
+
+/// How others than this machine reach the node, if they do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outside {
+    /// Where to listen; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
+    /// Host of the pages, as browsers know it.
+    pub name: String,
+    /// Host of content, another one.
+    pub content_name: String,
+    /// Certificate and its key, in PEM.
+    pub certificate: Option<PathBuf>,
+    /// See there.
+    pub key: Option<PathBuf>,
+    /// Listens without them, which the owner has to want.
+    pub insecure: bool,
 }
 
 /// Their settings.
-pub(super) const KEYS: [Key; 3] = [
+pub(super) const KEYS: [Key; 10] = [
     key(
         "gateway.port",
         "Port of the pages and the local API, on loopback; 0 for any free one",
@@ -42,4 +65,79 @@ pub(super) const KEYS: [Key; 3] = [
         |config| config.gateway.metrics.to_string(),
     )
     .live(),
+    key(
+        "gateway.content_token",
+        "Programs of this machine need the token, or an address from the API, to read content too",
+        |config, value| value::boolean(value).map(|found| config.gateway.content_token = found),
+        |config| config.gateway.content_token.to_string(),
+    )
+    .live(),
+    key(
+        "gateway.listen",
+        "IP:PORT to answer other machines at; needs both names, and a certificate or gateway.insecure",
+        |config, value| address(value).map(|found| config.gateway.outside.listen = found),
+        |config| {
+            let listen = config.gateway.outside.listen;
+            listen.map(|listen| listen.to_string()).unwrap_or_default()
+        },
+    ),
+    key(
+        "gateway.name",
+        "Host by which other machines reach the pages, such as nas.example",
+        |config, value| host(value).map(|found| config.gateway.outside.name = found),
+        |config| config.gateway.outside.name.clone(),
+    ),
+    key(
+        "gateway.content_name",
+        "Another host of the same machine, for content alone, such as content.nas.example",
+        |config, value| host(value).map(|found| config.gateway.outside.content_name = found),
+        |config| config.gateway.outside.content_name.clone(),
+    ),
+    key(
+        "gateway.certificate",
+        "File of the TLS certificate for both names, in PEM, with the chain",
+        |config, value| path(value).map(|found| config.gateway.outside.certificate = found),
+        |config| show_path(config.gateway.outside.certificate.as_ref()),
+    ),
+    key(
+        "gateway.key",
+        "File of the private key of that certificate, in PEM",
+        |config, value| path(value).map(|found| config.gateway.outside.key = found),
+        |config| show_path(config.gateway.outside.key.as_ref()),
+    ),
+    key(
+        "gateway.insecure",
+        "Answer other machines without TLS: everybody on the way can take over the node",
+        |config, value| value::boolean(value).map(|found| config.gateway.outside.insecure = found),
+        |config| config.gateway.outside.insecure.to_string(),
+    ),
 ];
+
+fn address(value: &Value) -> Result<Option<SocketAddr>, Wrong> {
+    let text = value::text(value)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let parsed = text.parse::<SocketAddr>().ok();
+    let usable = parsed.filter(|address| address.port() != 0);
+    usable.map(Some).ok_or_else(|| {
+        Wrong::new(
+            format!("is {}, which is no IP:PORT", value::quoted(&text)),
+            "write for example \"0.0.0.0:4770\" or \"[::]:4770\"",
+        )
+    })
+}
+
+/// A name of DNS, or an IP address.
+fn host(value: &Value) -> Result<String, Wrong> {
+    let text = value::text(value)?.to_ascii_lowercase();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    let is_ip = text.parse::<std::net::IpAddr>().is_ok();
+    if is_ip || (text.chars().all(is_name) && text.len() < 254) {
+        return Ok(text);
+    }
+    Err(Wrong::new(
+        format!("is {}, which is no name of a host", value::quoted(&text)),
+        "write the name alone, without http:// and port",
+    ))
+}

@@ -211,4 +211,8 @@ impl Host for Web {
     fn has_open_metrics(&self) -> bool {
         self.ctx.config().gateway.metrics
     }
+
+    fn has_locked_content(&self) -> bool {
+        self.ctx.config().gateway.content_token
+    }
 }

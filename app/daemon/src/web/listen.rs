@@ -1,5 +1,6 @@
 //! The port of the gateway: on both addresses of loopback where there are both.
 
+use super::outside;
 use crate::config::Config;
 use crate::errors;
 use crate::keys::write_private;
@@ -19,11 +20,27 @@ pub(crate) struct Ears {
     /// The first of their addresses.
     pub(crate) address: SocketAddr,
     pub(crate) port: u16,
+    /// For others than this machine.
+    pub(crate) outside: Option<potluck_gateway::Outside>,
+}
+
+/// Listens on loopback, and for others when the settings say so.
+pub(crate) async fn listen(
+    asked: Option<&str>,
+    config: &Config,
+    data: &Path,
+    in_command: bool,
+) -> Result<Ears, ErrorBody> {
+    let mut ears = local(asked, config, data, in_command).await?;
+    if !in_command {
+        ears.outside = outside::listen(&config.gateway.outside).await?;
+    }
+    Ok(ears)
 }
 
 /// Listens for the API, pages and content: at `asked` of the command line, or as configured. A node
 /// within a command takes any port, and leaves the one of the daemon alone.
-pub(crate) async fn listen(
+async fn local(
     asked: Option<&str>,
     config: &Config,
     data: &Path,
@@ -36,23 +53,23 @@ pub(crate) async fn listen(
         )
         .await;
     }
-    let local = |port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+    let here = |port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
     if in_command {
-        return at(local(0), "try again").await;
+        return at(here(0), "try again").await;
     }
     let port = config.gateway.port;
     if port != 0 {
         let hint =
             "choose another port with 'potluck config set gateway.port', or 0 for any free one";
-        return at(local(port), hint).await;
+        return at(here(port), hint).await;
     }
     // The same address as before, so that pages that are open, and bookmarks, go on working.
     if let Some(port) = remembered(data)
-        && let Ok(ears) = at(local(port), "").await
+        && let Ok(ears) = at(here(port), "").await
     {
         return Ok(ears);
     }
-    let ears = at(local(0), "try again").await?;
+    let ears = at(here(0), "try again").await?;
     let text = ears.port.to_string();
     if let Err(error) = write_private(&data.join(PORT_FILE), text.as_bytes()) {
         tracing::warn!(%error, "the port is not remembered");
@@ -81,7 +98,7 @@ fn parse(address: &str) -> Result<SocketAddr, ErrorBody> {
                 "the API is for this machine only, and {} is not loopback",
                 parsed.ip()
             ),
-            "use 127.0.0.1 or [::1]; reach it from elsewhere through an SSH tunnel",
+            "use 127.0.0.1 or [::1]; for other machines there is an SSH tunnel, or 'gateway.listen' in the settings",
         ));
     }
     Ok(parsed)
@@ -101,6 +118,7 @@ async fn at(address: SocketAddr, hint: &str) -> Result<Ears, ErrorBody> {
             listeners: vec![first],
             port: address.port(),
             address,
+            outside: None,
         };
         match TcpListener::bind(other(address)).await {
             Ok(second) => ears.listeners.push(second),

@@ -5,6 +5,7 @@ mod content;
 mod host;
 mod listen;
 mod torrents;
+mod outside;
 mod uploads;
 
 pub(crate) use listen::{Ears, listen};
@@ -15,25 +16,29 @@ use potluck_gateway::{Gateway, Journal};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-/// Makes the gateway of a node, starts it, and gives the address of its first page.
+/// Makes the gateway of a node, starts it, and gives the addresses of its first page, here and for
+/// others.
 pub(crate) fn start(
     ctx: &Arc<Context>,
     tasks: &mut JoinSet<()>,
     ears: Ears,
     token: &str,
-) -> String {
+) -> (String, Option<String>) {
     let journal = Arc::new(Journal::default());
     let web = Arc::new(Web::new(Arc::clone(ctx)));
-    let gateway = Gateway::new(
+    let (gateway, serving) = Gateway::new(
         Arc::clone(&web) as Arc<dyn potluck_gateway::Host>,
         Arc::clone(&journal),
-        ears.port,
+        potluck_gateway::Ears {
+            local: ears.listeners,
+            port: ears.port,
+            outside: ears.outside,
+        },
         token,
         ctx.shutdown.clone(),
     );
-    let page = gateway.page();
     tasks.spawn(activity::keep(Arc::clone(ctx), journal));
     tasks.spawn(async move { web.uploads.tidy().await });
-    tasks.spawn(gateway.serve(ears.listeners));
-    page
+    tasks.spawn(serving);
+    (gateway.page(), gateway.outside_page())
 }

@@ -1,15 +1,18 @@
 //! What a link leads to, for a page about it.
 
 use super::Shared;
-use crate::answer::ApiError;
+use crate::answer::{ApiError, InPath};
 use crate::content::{patience, url};
+use crate::guard::is_content_locked;
 use crate::host::OpenError;
+use crate::names::Names;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::StatusCode;
 use axum::response::Json;
 use potluck_api::{Content, Pieces};
 use serde::Deserialize;
+use std::sync::Arc;
 
 #[derive(Deserialize)]
 pub(super) struct Wait {
@@ -18,7 +21,8 @@ pub(super) struct Wait {
 
 pub(super) async fn about(
     State(gateway): State<Shared>,
-    Path(link): Path<String>,
+    Extension(names): Extension<Arc<Names>>,
+    InPath(link): InPath<String>,
     wait: Result<Query<Wait>, QueryRejection>,
 ) -> Result<Json<Content>, ApiError> {
     let Query(wait) = wait.map_err(|error| {
@@ -38,13 +42,17 @@ pub(super) async fn about(
             };
             ApiError::from(error.body().clone()).with_status(status)
         })?;
-    content.content_url = url(&gateway.names.content, &content.cid);
+    let origin = match is_content_locked(&gateway, &names) {
+        true => format!("{}/k/{}", names.content, gateway.access.content_key()?),
+        false => names.content.clone(),
+    };
+    content.content_url = url(&origin, &content.cid);
     Ok(Json(content))
 }
 
 pub(super) async fn pieces(
     State(gateway): State<Shared>,
-    Path(cid): Path<String>,
+    InPath(cid): InPath<String>,
 ) -> Result<Json<Pieces>, ApiError> {
     Ok(Json(gateway.host.pieces(&cid).await?))
 }

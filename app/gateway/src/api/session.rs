@@ -2,16 +2,19 @@
 
 use super::Shared;
 use crate::answer::ApiError;
+use crate::names::Names;
 use crate::pages::is_page;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::Json;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use potluck_api::{Session, SessionRequest};
+use std::sync::Arc;
 
 pub(super) async fn make(
     State(gateway): State<Shared>,
+    Extension(names): Extension<Arc<Names>>,
     body: Bytes,
 ) -> Result<Json<Session>, ApiError> {
     let bad = |message: String| {
@@ -31,6 +34,9 @@ pub(super) async fn make(
         None => String::new(),
     };
     let ticket = gateway.access.ticket()?;
-    let url = format!("{}/login?ticket={ticket}{to}", gateway.names.pages);
-    Ok(Json(Session { url }))
+    let at = |names: &Names| format!("{}/login?ticket={ticket}{to}", names.pages);
+    Ok(Json(Session {
+        url: at(&names),
+        outside: gateway.outside.as_ref().map(|outside| at(outside)),
+    }))
 }

@@ -6,10 +6,11 @@ mod page;
 mod ranges;
 
 use crate::gateway::Gateway;
-use crate::guard::is_for_pages;
+use crate::guard::{is_for_pages, split_key};
 use crate::host::{FolderEntry, FolderEntryKind, OpenError, Opened, OpenedKind};
+use crate::names::Names;
 use crate::pages::set;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Extension, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -85,10 +86,14 @@ struct Target {
 }
 
 /// `GET` and `HEAD`.
-pub(crate) async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+pub(crate) async fn answer(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(names): Extension<Arc<Names>>,
+    request: Request,
+) -> Response {
     let (request, _) = request.into_parts();
     let method = &request.method;
-    let asked_by_pages = is_for_pages(&gateway.names, &request.headers);
+    let asked_by_pages = is_for_pages(&names, &request.headers);
     let mut response = if matches!(*method, Method::GET | Method::HEAD) {
         respond(&gateway, &request).await
     } else if *method == Method::OPTIONS && asked_by_pages {
@@ -110,12 +115,13 @@ pub(crate) async fn answer(State(gateway): State<Arc<Gateway>>, request: Request
         )
             .into_response()
     };
-    secure(response.headers_mut(), &gateway.names.pages, asked_by_pages);
+    secure(response.headers_mut(), &names.pages, asked_by_pages);
     response
 }
 
 async fn respond(gateway: &Gateway, request: &Parts) -> Response {
-    let Some(target) = parse(request.uri.path()) else {
+    let (_, path) = split_key(request.uri.path());
+    let Some(target) = parse(path) else {
         let message = "the path is not UTF-8, or has '.' or '..' in it";
         return page::failure(StatusCode::BAD_REQUEST, message, "check the address", &[]);
     };

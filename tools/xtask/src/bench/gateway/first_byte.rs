@@ -65,7 +65,12 @@ const COLUMNS: &[Column<Sample>] = &[
     },
     Column {
         title: "round trip, ms",
-        cell: |row, _| figure(row.median(|sample| Some(sample.round_trip_seconds * 1e3)), 1),
+        cell: |row, _| {
+            figure(
+                row.median(|sample| Some(sample.round_trip_seconds * 1e3)),
+                1,
+            )
+        },
     },
 ];
 
@@ -138,7 +143,9 @@ fn ours(setting: &Setting<'_>, mib: u64) -> Result<Sample> {
     let giver = Node::new(bench, site, SENDER, "giver");
     let giving = giver.up("giver")?;
     let link = giver.share(&giving, &setting.payload)?;
-    let cid = link.strip_prefix("potluck:").context("a link of another kind")?;
+    let cid = link
+        .strip_prefix("potluck:")
+        .context("a link of another kind")?;
     let path = format!("/c/{}", cid.split('?').next().unwrap_or(cid));
     let reader = Node::new(bench, site, RECEIVER, "reader");
     let reading = reader.up("reader")?;

@@ -32,8 +32,14 @@ impl Helia {
             .context("cannot copy bench/verified_fetch.mjs")?;
         let runtime = first_line(Command::new(&node).arg("--version"))?;
         let versions = first_line(Command::new(&node).arg(&script).arg("version"))?;
-        ensure!(versions.starts_with("helia "), "Helia does not load: {versions}");
-        Ok((Self { node, script }, format!("{versions}, Node.js {runtime}")))
+        ensure!(
+            versions.starts_with("helia "),
+            "Helia does not load: {versions}"
+        );
+        Ok((
+            Self { node, script },
+            format!("{versions}, Node.js {runtime}"),
+        ))
     }
 
     /// One run.

@@ -58,7 +58,13 @@ const COLUMNS: &[Column<Sample>] = &[
     },
     Column {
         title: "errors",
-        cell: |row, _| figure(row.range(|sample| Some(sample.errors as f64)).map(|(_, most)| most), 0),
+        cell: |row, _| {
+            figure(
+                row.range(|sample| Some(sample.errors as f64))
+                    .map(|(_, most)| most),
+                0,
+            )
+        },
     },
     Column {
         title: "server's CPU s",
@@ -89,7 +95,12 @@ pub(super) fn run(bench: &Bench, args: &GatewayArgs) -> Result<bool> {
         args.clients, args.mib, args.seconds
     );
     println!("{about}");
-    let task = &Task { bench, site: &site, file, args };
+    let task = &Task {
+        bench,
+        site: &site,
+        file,
+        args,
+    };
     let mut field = Field::new();
     field.add(
         &args.options,
@@ -144,10 +155,15 @@ impl Task<'_> {
         let node = Node::new(self.bench, self.site, SENDER, "node");
         let running = node.up("node")?;
         let link = node.share(&running, &self.file)?;
-        let cid = link.strip_prefix("potluck:").context("a link of another kind")?;
+        let cid = link
+            .strip_prefix("potluck:")
+            .context("a link of another kind")?;
         let cid = cid.split('?').next().unwrap_or(cid);
         let port = node.gateway()?.port;
-        let sample = self.load(&running.process, &format!("http://127.0.0.1:{port}/c/{cid}"));
+        let sample = self.load(
+            &running.process,
+            &format!("http://127.0.0.1:{port}/c/{cid}"),
+        );
         running.process.stop()?;
         sample
     }
@@ -165,7 +181,11 @@ impl Task<'_> {
         let path = folder.join("nginx.conf");
         std::fs::write(&path, config).context("cannot write the configuration of nginx")?;
         let mut nginx = self.site.command(SENDER, "nginx");
-        nginx.arg("-e").arg(folder.join("error.log")).arg("-c").arg(path);
+        nginx
+            .arg("-e")
+            .arg(folder.join("error.log"))
+            .arg("-c")
+            .arg(path);
         let process = Process::start(&mut nginx, &self.bench.log("nginx"), self.bench.timeout)?;
         self.site.wait_for_port(SENDER, port, self.bench.timeout)?;
         let name = self.file.file_name().context("a payload without a name")?;
@@ -179,7 +199,12 @@ impl Task<'_> {
         let script = self.script()?;
         let (before_mib, cpu) = (server.resident_mib(), server.cpu_seconds());
         let output = Command::new("sh")
-            .args(["-c", &format!("ulimit -n {FILES} && exec \"$@\""), "sh", "wrk"])
+            .args([
+                "-c",
+                &format!("ulimit -n {FILES} && exec \"$@\""),
+                "sh",
+                "wrk",
+            ])
             .args(["-t2", "--timeout", "20s"])
             .arg(format!("-c{}", self.args.clients))
             .arg(format!("-d{}s", self.args.seconds))
