@@ -41,7 +41,7 @@ const give = async ([listen, file]) => {
 }
 
 const roundTrip = async (address) => {
-  const { host, port } = address.toOptions()
+  const [, , host, , port] = address.toString().split('/')
   const began = performance.now()
   const socket = net.connect(port, host)
   await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))

@@ -25,6 +25,9 @@ pub(crate) struct TestArgs {
     /// Leave out the slow process tests (sets POTLUCK_QUICK=1 for them)
     #[arg(long, env = "POTLUCK_QUICK")]
     quick: bool,
+    /// Run only the steps whose names hold this
+    #[arg(long)]
+    only: Option<String>,
 }
 
 /// Runs the steps and ends with the sum over all test runners.
@@ -32,6 +35,7 @@ pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> Result<bool> {
     let mut report = Report {
         failed_steps: Vec::new(),
         keep_going: args.keep_going,
+        only: args.only.clone(),
     };
     let mut tally = Tally::default();
     let started = Instant::now();
@@ -103,12 +107,16 @@ pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> Result<bool> {
 struct Report {
     failed_steps: Vec<&'static str>,
     keep_going: bool,
+    only: Option<String>,
 }
 
 impl Report {
     /// Runs one step under a heading, unless an earlier one failed and that is the end.
     fn step(&mut self, name: &'static str, run: impl FnOnce() -> Result<bool>) -> Result<()> {
         if !self.failed_steps.is_empty() && !self.keep_going {
+            return Ok(());
+        }
+        if self.only.as_ref().is_some_and(|only| !name.contains(only)) {
             return Ok(());
         }
         println!("\n=== {name}");
@@ -141,10 +149,11 @@ fn passes(command: &mut Command) -> Result<bool> {
 mod tests {
     use super::*;
 
-    fn run_steps(keep_going: bool) -> (Vec<&'static str>, Vec<&'static str>) {
+    fn run_steps(keep_going: bool, only: Option<&str>) -> (Vec<&'static str>, Vec<&'static str>) {
         let mut report = Report {
             failed_steps: Vec::new(),
             keep_going,
+            only: only.map(ToOwned::to_owned),
         };
         let mut ran = Vec::new();
         for (name, passed) in [("a", true), ("b", false), ("c", true)] {
@@ -159,7 +168,8 @@ mod tests {
 
     #[test]
     fn stops_at_the_first_failure_unless_told_otherwise() {
-        assert_eq!(run_steps(false), (vec!["a", "b"], vec!["b"]));
-        assert_eq!(run_steps(true), (vec!["a", "b", "c"], vec!["b"]));
+        assert_eq!(run_steps(false, None), (vec!["a", "b"], vec!["b"]));
+        assert_eq!(run_steps(true, None), (vec!["a", "b", "c"], vec!["b"]));
+        assert_eq!(run_steps(false, Some("c")), (vec!["c"], vec![]));
     }
 }

@@ -22,6 +22,8 @@ use crate::bench::report::{Column, Part, Report, figure, spread};
 pub(super) const BYTES: u64 = 65_536;
 /// Runs, unless the options say otherwise.
 const RUNS: u32 = 7;
+/// How long nodes that just met are left alone, so that what they tell each other first is not timed.
+const SETTLE: Duration = Duration::from_millis(500);
 /// Round trips that a first byte may take at most.
 const GOAL: f64 = 4.0;
 
@@ -100,9 +102,16 @@ pub(super) fn run(bench: &Bench, args: &GatewayArgs) -> Result<bool> {
     field.add(
         &args.options,
         "potluck",
-        "potluck",
+        "potluck, by its link",
         || Ok(((), node::version(bench)?)),
-        |()| ours(&setting, args.mib),
+        |()| ours(&setting, args.mib, Asked::ByLink),
+    );
+    field.add(
+        &args.options,
+        "potluck",
+        "potluck, by its CID alone",
+        || Ok(((), node::version(bench)?)),
+        |()| ours(&setting, args.mib, Asked::ByCid),
     );
     field.add(
         &args.options,
@@ -138,18 +147,35 @@ fn say_goal(rows: &[Row<Sample>]) {
     }
 }
 
-fn ours(setting: &Setting<'_>, mib: u64) -> Result<Sample> {
+/// What a file is asked for by. A CID does not tell a node what kind of file it is, which it has to look
+/// at the file's start for.
+#[derive(Clone, Copy)]
+enum Asked {
+    ByLink,
+    ByCid,
+}
+
+impl Asked {
+    fn path(self, link: &str) -> Option<String> {
+        let cid = link.strip_prefix("potluck:")?.split('?').next()?;
+        Some(match self {
+            // A name is all that pages add.
+            Self::ByLink => format!("/c/potluck%3A{cid}%3Fname%3Dfilm.mp4"),
+            Self::ByCid => format!("/c/{cid}"),
+        })
+    }
+}
+
+fn ours(setting: &Setting<'_>, mib: u64, asked: Asked) -> Result<Sample> {
     let Setting { bench, site, .. } = setting;
     let giver = Node::new(bench, site, SENDER, "giver");
     let giving = giver.up("giver")?;
     let link = giver.share(&giving, &setting.payload)?;
-    let cid = link
-        .strip_prefix("potluck:")
-        .context("a link of another kind")?;
-    let path = format!("/c/{}", cid.split('?').next().unwrap_or(cid));
+    let path = asked.path(&link).context("a link of another kind")?;
     let reader = Node::new(bench, site, RECEIVER, "reader");
     let reading = reader.up("reader")?;
     reader.connect(&giving.address)?;
+    std::thread::sleep(SETTLE);
     let port = reader.gateway()?.port;
     let address = (site.address(SENDER), node::PORT);
     let sample = site.inside(RECEIVER, || {
@@ -181,4 +207,18 @@ pub(super) fn check(file: &Path, from: u64, body: &[u8]) -> Result<()> {
         .context("cannot read the payload")?;
     ensure!(body == expected, "other bytes came");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Asked;
+
+    #[test]
+    fn paths_of_content() {
+        let link = "potluck:bafkx?name=a&size=3&addr=/ip4/127.0.0.1/tcp/1";
+        assert_eq!(Asked::ByCid.path(link).unwrap(), "/c/bafkx");
+        let by_link = Asked::ByLink.path(link).unwrap();
+        assert_eq!(by_link, "/c/potluck%3Abafkx%3Fname%3Dfilm.mp4");
+        assert_eq!(Asked::ByCid.path("magnet:?x"), None);
+    }
 }

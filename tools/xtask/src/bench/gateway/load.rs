@@ -216,6 +216,7 @@ impl Task<'_> {
         let said = String::from_utf8_lossy(&output.stdout);
         ensure!(output.status.success(), "wrk: {said}");
         let told = parse(&said).with_context(|| format!("wrk says {said}"))?;
+        ensure!(told.errors < told.requests, "nothing but errors: {said}");
         Ok(Sample {
             before_mib,
             resident_mib: server.resident_mib(),
