@@ -42,12 +42,15 @@ const give = async ([listen, file]) => {
 
 const roundTrip = async (address) => {
   const [, , host, , port] = address.toString().split('/')
-  const began = performance.now()
-  const socket = net.connect(port, host)
-  await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
-  const took = performance.now() - began
-  socket.destroy()
-  return took / 1e3
+  let least = Infinity
+  for (let turn = 0; turn < 5; turn++) {
+    const began = performance.now()
+    const socket = net.connect(port, host)
+    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
+    least = Math.min(least, performance.now() - began)
+    socket.destroy()
+  }
+  return least / 1e3
 }
 
 const read = async ([address, cid, out, bytes, ...places]) => {
@@ -63,7 +66,7 @@ const read = async ([address, cid, out, bytes, ...places]) => {
   for (const place of places.map(Number)) {
     const range = `bytes=${place}-${place + Number(bytes) - 1}`
     const began = performance.now()
-    const answer = await fetch(`ipfs://${cid}`, { headers: { Range: range } })
+    const answer = await fetch(`ipfs://${cid}`, { headers: { Range: range }, session: false })
     if (answer.status !== 206) throw new Error(`it answers ${answer.status}: ${await answer.text()}`)
     let first
     for await (const part of answer.body) {

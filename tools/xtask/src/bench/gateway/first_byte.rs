@@ -1,7 +1,7 @@
 //! The first byte of a range in the middle of a file that only the other node of a long line has.
 
 use std::fs::File;
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ const GOAL: f64 = 4.0;
 /// One run.
 #[derive(Clone, Copy, Serialize)]
 pub(super) struct Sample {
-    /// A round trip between both nodes, as a TCP connection took it.
+    /// A round trip between both nodes: the least that a TCP connection took.
     pub(super) round_trip_seconds: f64,
     /// Until the first byte of a file that the asking node knows nothing of.
     pub(super) first_seconds: f64,
@@ -179,9 +179,7 @@ fn ours(setting: &Setting<'_>, mib: u64, asked: Asked) -> Result<Sample> {
     let port = reader.gateway()?.port;
     let address = (site.address(SENDER), node::PORT);
     let sample = site.inside(RECEIVER, || {
-        let began = Instant::now();
-        drop(TcpStream::connect(address).context("the line is dark")?);
-        let round_trip_seconds = began.elapsed().as_secs_f64();
+        let round_trip_seconds = round_trip(address)?;
         let ask = |from: u64| -> Result<f64> {
             let (seconds, body) = asking::range(port, &path, from, BYTES)?;
             check(&setting.payload, from, &body)?;
@@ -197,6 +195,17 @@ fn ours(setting: &Setting<'_>, mib: u64, asked: Asked) -> Result<Sample> {
     reading.process.stop()?;
     giving.process.stop()?;
     sample
+}
+
+/// The least that a TCP connection takes.
+fn round_trip(address: (Ipv4Addr, u16)) -> Result<f64> {
+    let mut least = f64::INFINITY;
+    for _ in 0..5 {
+        let began = Instant::now();
+        drop(TcpStream::connect(address).context("the line is dark")?);
+        least = least.min(began.elapsed().as_secs_f64());
+    }
+    Ok(least)
 }
 
 /// An error if these are not the bytes of the file.
