@@ -1,5 +1,5 @@
 import { AxeBuilder } from "@axe-core/playwright";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { expect } from "vitest";
@@ -63,7 +63,11 @@ async function useDist(context: BrowserContext): Promise<void> {
   const isPage = /^http:\/\/localhost:\d+\/(?!api\/|c\/|login)/;
   await context.route(isPage, async (route) => {
     const { pathname } = new URL(route.request().url());
-    if (pathname.startsWith("/assets/")) return route.fulfill({ path: join(dist, pathname) });
+    const asset = join(dist, pathname);
+    if (pathname.startsWith("/assets/")) {
+      // The document that a redirect leads to came from the program, and asks for what is in it.
+      return existsSync(asset) ? route.fulfill({ path: asset }) : route.continue();
+    }
     const response = await route.fetch();
     if (response.status() === 401) return route.fulfill({ response });
     return route.fulfill({ response, body: readFileSync(join(dist, "index.html")) });

@@ -45,16 +45,17 @@ function ended(child: ChildProcess): Promise<void> {
 }
 
 /** Starts a node of its own on loopback; `config` is its `potluck.toml` section `[net]` and more. */
-export async function startNode(extra = ""): Promise<Node> {
+export async function startNode(extra = "", env: Record<string, string> = {}): Promise<Node> {
   const data = mkdtempSync(join(tmpdir(), "potluck-web-"));
   const config = `[net]\nlisten = ["/ip4/127.0.0.1/tcp/0"]\nlan = false\n[bittorrent]\nport = 0\ndht = false\nlsd = false\n${extra}`;
   writeFileSync(join(data, "config.toml"), config);
-  return await resume(data);
+  return await resume(data, env);
 }
 
 /** Starts the node of a data directory, again. */
-export async function resume(data: string): Promise<Node> {
+export async function resume(data: string, env: Record<string, string> = {}): Promise<Node> {
   const child = spawn(binary, ["up", "--data", data, "--json"], {
+    env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const line = await firstLine(child, (text) => text.includes('"ready"'));

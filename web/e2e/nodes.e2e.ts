@@ -108,6 +108,43 @@ describe.skipIf(isMock)("two nodes", () => {
     await context.close();
   });
 
+  it("a rule of the schedule that covers now holds, and no longer when it is gone", async () => {
+    const path = join(folder, "scheduled.bin");
+    writeFileSync(path, randomBytes(12_000_000));
+    const link = linkIn(giver.run("share", path));
+    const { page, context, errors } = await open(browser);
+    await enter(page, taker.login());
+    await page.getByRole("link", { name: "Settings" }).click();
+    await page.getByRole("button", { name: "Add a rule" }).click();
+    const rule = page.locator('[data-rule="1"]');
+    for (const day of ["Saturday", "Sunday"]) await rule.getByRole("button", { name: day }).click();
+    await rule.getByLabel("From").fill("00:00");
+    await rule.getByLabel(/^To/).fill("00:00");
+    await rule.getByLabel("Download").fill("2 MB/s");
+    await page.getByRole("button", { name: "Save the schedule" }).click();
+    await rule.getByText("in force").waitFor();
+    await page.getByText(/Rule 1 in force.*download 2.00 MB\/s/).waitFor();
+    expect(taker.run("config", "get", "limits.schedule")).toBe("daily 00:00-24:00 down 2MB/s");
+    expect(taker.run("status")).toContain("rule 1 holds");
+    await page.getByRole("link", { name: "Home" }).click();
+    await page.getByLabel("Fetch", { exact: true }).fill(link);
+    const began = Date.now();
+    await page.getByRole("button", { name: "Fetch" }).click();
+    const done = page.locator('.card[data-state="done"]', { hasText: "scheduled.bin" });
+    await done.waitFor({ timeout: 60_000 });
+    const seconds = (Date.now() - began) / 1000;
+    console.log(`12 MB within a rule of 2 MB/s: ${seconds} s`);
+    expect(seconds).toBeGreaterThan(4);
+    expect(seconds).toBeLessThan(15);
+
+    await page.getByRole("link", { name: "Settings" }).click();
+    await rule.getByRole("button", { name: "Remove rule 1" }).click();
+    await page.getByRole("button", { name: "Save the schedule" }).click();
+    await page.getByText("upload no limit, download no limit").waitFor();
+    expect(errors).toEqual([]);
+    await context.close();
+  });
+
   it("a film plays before a tenth of it is here, and goes on after a leap", async () => {
     const path = join(folder, "film.mp4");
     film(path, SECONDS);

@@ -130,6 +130,50 @@ describe("settings", () => {
     expect(at.errors.filter((text) => !text.includes("400"))).toEqual([]);
   });
 
+  it("take rules of a schedule, tell what is wrong with them, and show them again", async () => {
+    const { page } = at;
+    await page.goto(new URL("/settings", page.url()).href);
+    const section = page.locator("#set-schedule");
+    const add = section.getByRole("button", { name: "Add a rule" });
+    await add.waitFor();
+    while ((await section.locator(".rule").count()) > 0) {
+      await section.getByRole("button", { name: "Remove rule 1" }).click();
+    }
+    await add.click();
+    const first = section.locator('[data-rule="1"]');
+    // The new rule is where the keyboard goes on.
+    await expect.poll(() => first.evaluate((it) => it.contains(document.activeElement))).toBe(true);
+    const save = section.getByRole("button", { name: "Save the schedule" });
+    await save.click();
+    await first.getByText("Give a rate for one of both").waitFor();
+    await expectAccessible(page, "a rule with a fault");
+    await first.getByLabel("Upload").fill("much");
+    await first.getByText("Write for example").waitFor();
+    await first.getByLabel("Upload").fill("500 kB/s");
+    await first.getByRole("button", { name: "Saturday" }).press("Space");
+    await add.click();
+    const second = section.locator('[data-rule="2"]');
+    await second.getByLabel("From").fill("23:00");
+    await second.getByLabel(/^To/).fill("07:00");
+    await second.getByText("To, the next day").waitFor();
+    await second.getByLabel("What holds").selectOption("pause");
+    await second.getByRole("button", { name: "Move rule 2 up" }).click();
+    expect(await first.getByLabel("What holds").inputValue()).toBe("pause");
+    await save.click();
+    await save.waitFor({ state: "detached" });
+    await page.reload();
+    await section.locator('[data-rule="2"]').waitFor();
+    expect(await first.getByLabel("What holds").inputValue()).toBe("pause");
+    expect(await second.getByLabel("Upload").inputValue()).toMatch(/^500 ?kB\/s$/);
+    const saturday = second.getByRole("button", { name: "Saturday" });
+    expect(await saturday.getAttribute("aria-pressed")).toBe("true");
+    await expectAccessible(page, "a schedule");
+    for (let left = 2; left > 0; left -= 1) await section.getByRole("button", { name: "Remove rule 1" }).click();
+    await save.click();
+    await save.waitFor({ state: "detached" });
+    expect(at.errors).toEqual([]);
+  });
+
   it("say when a restart is needed", async () => {
     const { page } = at;
     await page.goto(new URL("/settings", page.url()).href);

@@ -52,6 +52,10 @@ describe.runIf(isMock)("pictures", () => {
       await page.locator("h1").waitFor();
       await shot(what);
     }
+    await page.locator("#set-schedule").scrollIntoViewIfNeeded();
+    await page.locator("#set-schedule").evaluate((it) => it.scrollIntoView());
+    await page.evaluate(() => window.scrollBy(0, -80));
+    await shot("schedule");
     expect(errors).toEqual([]);
     await context.close();
   });

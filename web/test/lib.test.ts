@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ConfigEntry, Download, PeerStatus } from "../src/api/types";
 import { view } from "../src/lib/download";
 import { exactly } from "../src/lib/glob";
-import { fileUrl, previewOf, saveUrl, wholeUrl } from "../src/lib/media";
+import { fileUrl, namedUrl, previewOf, saveUrl, wholeUrl } from "../src/lib/media";
 import { toPath } from "../src/lib/qr";
 import { group, kindOf, label } from "../src/lib/settings";
 import { lineWidth, MOST_SEATS, program, seat } from "../src/lib/topology";
@@ -22,6 +22,7 @@ describe("media", () => {
   it("has addresses in which nothing is left unescaped", () => {
     expect(fileUrl("http://c/c/x/", "a b/ä#?.txt")).toBe("http://c/c/x/a%20b/%C3%A4%23%3F.txt");
     expect(fileUrl("http://c/c/x", "a")).toBe("http://c/c/x/a");
+    expect(namedUrl("http://c/c/x/", "potluck:x?name=a b")).toBe("http://c/c/potluck%3Ax%3Fname%3Da%20b");
     expect(saveUrl(wholeUrl("http://c/c/x/"))).toBe("http://c/c/x?download");
   });
 });

@@ -20,7 +20,7 @@ pub use error::{ErrorBody, ExitCode};
 pub use get::{GetEvent, GetRequest, Phase, SourceProgress, SourceResult, SourceState};
 pub use node::{
     AddressList, ApiFile, ConnectRequest, ConnectResponse, Limits, PathKind, PeerStatus, Rates,
-    ReadyEvent, Status, TrackerTrouble, TransferStatus,
+    ReadyEvent, ScheduleStatus, Status, TrackerTrouble, TransferStatus,
 };
 pub use owner::{
     BlocklistStatus, LimitRequest, TorrentLimits, TorrentNote, TorrentsStatus, WatchStatus,
@@ -37,7 +37,7 @@ pub use torrent::{
 pub use web::{
     Activity, ActivityLevel, ActivityList, Content, ContentFile, ContentKind, Download,
     DownloadList, DownloadRequest, DownloadState, Health, Pieces, Session, SessionRequest, Upload,
-    UploadRequest,
+    UploadRequest, Video, VideoWay,
 };
 
 /// Version of the HTTP API, part of every path: `/api/v1/…`.

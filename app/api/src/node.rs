@@ -96,7 +96,7 @@ pub struct PeerStatus {
     pub reason: Option<String>,
 }
 
-/// Limits that hold now; `None` is no limit.
+/// Limits that hold now; `None` is no limit, and a rate of 0 a pause.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Limits {
     /// Bytes per second sent.
@@ -109,6 +109,22 @@ pub struct Limits {
     pub max_memory_bytes: u64,
     /// Bytes that the node may own in its data directory.
     pub storage_bytes: Option<u64>,
+    /// What `limits.schedule` comes to now; `None` when it is empty.
+    #[serde(default)]
+    pub schedule: Option<ScheduleStatus>,
+}
+
+/// What the rules of `limits.schedule` come to now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleStatus {
+    /// Which of the rules hold and count for something, from 0.
+    pub rules: Vec<u32>,
+    /// When this changes next, in seconds since 1970; `None`: never.
+    pub until: Option<u64>,
+    /// The same by the clock of the node, such as `18:00`, or `Mon 08:00` on another day.
+    pub until_clock: Option<String>,
+    /// What that clock shows now, such as `Fri 17:04`.
+    pub clock: String,
 }
 
 /// A transfer that is under way, or a download that waits to be resumed.

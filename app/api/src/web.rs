@@ -177,6 +177,35 @@ pub struct Content {
     pub content_url: String,
 }
 
+/// How a film gets into a browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VideoWay {
+    /// Browsers play it as it is.
+    Direct,
+    /// It is put into MP4, which costs next to nothing.
+    Remux,
+    /// Pictures or sound of it are made anew, which costs processor time.
+    Transcode,
+    /// It can't be.
+    None,
+}
+
+/// Answer of `GET /api/v1/content/{cid}/video`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Video {
+    /// Which way.
+    pub way: VideoWay,
+    /// What `…/video/stream` gives, such as `video/mp4; codecs="avc1.64001F,mp4a.40.2"`.
+    pub media_type: Option<String>,
+    /// How long it is, if it tells.
+    pub seconds: Option<f64>,
+    /// What it is, in words; empty when that is not known.
+    pub what: String,
+    /// Why it can't be, in words.
+    pub reason: Option<String>,
+}
+
 /// Answer of `GET /api/v1/content/{cid}/pieces`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pieces {

@@ -11,6 +11,7 @@ mod read;
 mod rules;
 mod value;
 
+pub use crate::schedule::{Rule, RuleError};
 pub use gateway::{Gateway, Outside};
 pub use rules::Rules;
 pub(crate) use value::{parse_ratio, parse_size, parse_time, show_ratio, show_time};
@@ -111,6 +112,8 @@ pub struct Limits {
     pub up: Rate,
     /// Receiving.
     pub down: Rate,
+    /// What holds instead at some times.
+    pub schedule: Vec<Rule>,
     /// Connections at once.
     pub max_connections: u32,
     /// Resident memory above which new connections are refused.
@@ -124,6 +127,7 @@ impl Default for Limits {
         Self {
             up: Rate(None),
             down: Rate(None),
+            schedule: Vec::new(),
             max_connections: 200,
             max_memory_bytes: 1024 * 1024 * 1024,
             storage_bytes: None,

@@ -8,6 +8,7 @@ use crate::downloads::Downloads;
 use crate::peer_book::PeerBook;
 use crate::rates::RateBook;
 use crate::reading::Readings;
+use crate::schedule;
 use crate::swarms::Swarms;
 use crate::upload_gate::UploadGate;
 use potluck_content::{Address, PieceSet};
@@ -16,7 +17,7 @@ use potluck_net::{Limiter, NetEvent, NetHandle};
 use potluck_store::Store;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
 /// One for each node; services hold it in an `Arc`.
@@ -42,6 +43,8 @@ pub(crate) struct Context {
     /// Limits given on the command line stand above the config file.
     pub(crate) fixed_limits: FixedLimits,
     pub(crate) config: Mutex<Config>,
+    /// Told when the rules about rates may be others.
+    pub(crate) schedule_changed: Notify,
     pub(crate) private_network: Option<String>,
 }
 
@@ -92,15 +95,27 @@ impl Context {
 
     /// Puts the limits of a config in force.
     pub(crate) fn apply_limits(&self, config: &Config) {
-        let up = self.fixed_limits.up.unwrap_or(config.limits.up);
-        let down = self.fixed_limits.down.unwrap_or(config.limits.down);
-        self.up.set(up.0);
-        self.down.set(down.0);
+        self.apply_rates(config);
         self.gate
             .set_contacts(config.share.contacts.iter().copied().collect());
         self.store.set_quota(config.limits.storage_bytes);
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config.clone();
+        self.schedule_changed.notify_one();
         self.torrents.follow_rules();
+    }
+
+    /// Puts the rates in force that a config comes to now.
+    pub(crate) fn apply_rates(&self, config: &Config) {
+        let (up, down) = schedule::now(config);
+        let up = self.fixed_limits.up.or(up).unwrap_or(config.limits.up);
+        let down = self.fixed_limits.down.or(down);
+        let down = down.unwrap_or(config.limits.down);
+        for (limiter, rate) in [(&self.up, up), (&self.down, down)] {
+            // A limiter that is set begins anew with a full bucket.
+            if limiter.rate() != rate.0 {
+                limiter.set(rate.0);
+            }
+        }
     }
 
     /// The config in force.

@@ -25,6 +25,7 @@ mod rates;
 mod reading;
 mod recent;
 mod roots;
+mod schedule;
 mod serve;
 mod share;
 mod source;

@@ -11,7 +11,7 @@ use crate::rates::RateBook;
 use crate::reading::Readings;
 use crate::swarms::Swarms;
 use crate::upload_gate::UploadGate;
-use crate::{dial, errors, keys, open_files, serve, upkeep, web};
+use crate::{dial, errors, keys, open_files, schedule, serve, upkeep, web};
 use potluck_api::{API_FILE, ApiFile, ErrorBody, Rate, ReadyEvent};
 use potluck_identity::{NetworkKey, NodeKey};
 use potluck_net::{
@@ -21,7 +21,7 @@ use potluck_store::{Store, StoreOptions};
 use potluck_transfer::UploaderConfig;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -322,6 +322,7 @@ fn context(
             down: options.down_limit,
         },
         config: Mutex::new(config.clone()),
+        schedule_changed: Notify::new(),
         private_network,
     };
     ctx.apply_limits(config);
@@ -360,6 +361,7 @@ fn start_services(
     tasks.spawn(upkeep::meet(Arc::clone(ctx), named));
     tasks.spawn(upkeep::remember(Arc::clone(ctx)));
     tasks.spawn(upkeep::sample(Arc::clone(ctx)));
+    tasks.spawn(schedule::keep(Arc::clone(ctx)));
     tasks.spawn(upkeep::announce(Arc::clone(ctx)));
     tasks.spawn(bittorrent::keep(Arc::clone(ctx)));
     tasks.spawn(bittorrent::keep_blocklist(Arc::clone(ctx)));

@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::dial::path_kind;
 use crate::reading::cache;
 use crate::roots;
+use crate::schedule;
 use potluck_api::{Limits, PeerStatus, Problem, Rates, Status, TransferStatus};
 use potluck_net::PeerInfo;
 use potluck_store::Root;
@@ -77,6 +78,7 @@ fn limits(ctx: &Context) -> Limits {
         max_connections: config.limits.max_connections,
         max_memory_bytes: config.limits.max_memory_bytes,
         storage_bytes: config.limits.storage_bytes,
+        schedule: schedule::status(&config),
     }
 }
 

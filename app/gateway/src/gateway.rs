@@ -9,6 +9,7 @@ use crate::metrics::Counters;
 use crate::names::Names;
 use crate::server::Ear;
 use crate::tls::Tls;
+use crate::video::Films;
 use crate::{api, content, guard, metrics, pages, server};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -66,6 +67,8 @@ pub struct Gateway {
     pub(crate) downloads: Arc<Downloads>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) counters: Counters,
+    /// Films that are converted while they are watched.
+    pub(crate) films: Films,
     /// Places for streams of news.
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) stop: CancellationToken,
@@ -109,6 +112,7 @@ impl Gateway {
             downloads,
             journal,
             counters: Counters::default(),
+            films: Films::new(ears.port),
             streams: Arc::new(Semaphore::new(api::MAX_STREAMS)),
             stop,
         });

@@ -112,6 +112,8 @@ pub trait Host: Send + Sync + 'static {
     /// Throws away what was taken.
     async fn upload_drop(&self, id: &str) -> Result<(), ErrorBody>;
 
+    /// How many films may be converted at a time for the pages; 0: none.
+    fn films_at_a_time(&self) -> u32;
     /// Whether `/metrics` needs no token.
     fn has_open_metrics(&self) -> bool;
     /// Whether content needs the token too.

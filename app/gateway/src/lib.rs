@@ -18,6 +18,7 @@ mod pages;
 mod places;
 mod server;
 mod tls;
+mod video;
 
 pub use content::media_type;
 pub use gateway::{Ears, Gateway, Outside};

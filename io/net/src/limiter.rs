@@ -50,9 +50,9 @@ impl Limiter {
         limiter
     }
 
-    /// Changes the rate, also for those who wait. A rate of 0 counts as 1.
+    /// Changes the rate, also for those who wait. At a rate of 0 nothing passes.
     pub fn set(&self, bytes_per_second: Option<u64>) {
-        let bucket = bytes_per_second.map(|rate| Arc::new(Bucket::new(rate.max(1))));
+        let bucket = bytes_per_second.map(|rate| Arc::new(Bucket::new(rate)));
         self.shared.bucket.store(bucket);
         self.shared.changed.notify_waiters();
     }
@@ -81,6 +81,10 @@ impl Limiter {
                 *carried = 0;
                 return;
             };
+            if bucket.bytes_per_second == 0 {
+                changed.await;
+                continue;
+            }
             let Some(units) = bucket.units(left) else {
                 *carried = left;
                 return;
@@ -221,6 +225,9 @@ mod tests {
             .unwrap()
             .unwrap();
         limiter.set(Some(0));
+        assert_eq!(limiter.rate(), Some(0));
+        let nothing = tokio::time::timeout(Duration::from_millis(1500), limiter.take(1));
+        assert!(nothing.await.is_err(), "a byte passed");
         let waiting = tokio::spawn({
             let limiter = limiter.clone();
             async move { limiter.take(1_000_000).await }

@@ -13,6 +13,7 @@ import type {
   RootSummary,
   ShareEvent,
   Status,
+  Video,
 } from "./types";
 
 const BASE = "/api/v1";
@@ -112,6 +113,12 @@ export const api = {
     get<Content>(`/content/${part(link)}?timeout=${timeout}`, signal),
   pieces: (cid: string, signal?: AbortSignal) =>
     get<Pieces>(`/content/${part(cid)}/pieces`, signal),
+  /** How a film gets into a browser; `convert`: this one turned it down. */
+  video: (link: string, path: string, convert: boolean) =>
+    get<Video>(`/content/${part(link)}/video?path=${part(path)}&convert=${convert}`),
+  /** Where the film is from a second on. */
+  videoUrl: (link: string, path: string, start: number, convert: boolean) =>
+    `${BASE}/content/${part(link)}/video/stream?path=${part(path)}&convert=${convert}&start=${start.toFixed(3)}`,
   beginUpload: (name: string) => post<{ id: string }>("/uploads", { name }),
   dropUpload: (id: string) => call("DELETE", `/uploads/${part(id)}`),
   async *finishUpload(id: string, signal: AbortSignal): AsyncGenerator<ShareEvent> {

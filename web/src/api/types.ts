@@ -35,6 +35,17 @@ export interface Limits {
   max_connections: number;
   max_memory_bytes: number;
   storage_bytes: number | null;
+  /** What the rules come to now; without rules there is none. */
+  schedule?: ScheduleStatus | null;
+}
+
+export interface ScheduleStatus {
+  /** Which of the rules hold, from 0. */
+  rules: number[];
+  until: number | null;
+  /** By the node's clock: `18:00`, or `Mon 08:00` on another day. */
+  until_clock: string | null;
+  clock: string;
 }
 
 export type Phase =
@@ -249,6 +260,18 @@ export interface Content {
 export interface Pieces {
   pieces: number;
   have: [number, number][];
+}
+
+/** How a film gets into a browser. */
+export interface Video {
+  way: "direct" | "remux" | "transcode" | "none";
+  /** Of the stream, with its codecs. */
+  media_type: string | null;
+  seconds: number | null;
+  /** What it is, in words; empty when that is not known. */
+  what: string;
+  /** Why it can't be. */
+  reason: string | null;
 }
 
 export type ActivityLevel = "info" | "warning" | "error";

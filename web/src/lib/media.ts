@@ -49,7 +49,21 @@ export function wholeUrl(contentUrl: string): string {
   return contentUrl.replace(/\/$/, "");
 }
 
+/** Where a file is under its name: its CID alone tells none, its link does. */
+export function namedUrl(contentUrl: string, link: string): string {
+  return new URL(`/c/${encodeURIComponent(link)}`, contentUrl).href;
+}
+
 /** The address that makes the browser save instead of show. */
 export function saveUrl(url: string): string {
   return `${url}?download`;
+}
+
+const FILMS = new Set(["video/mp4", "video/webm", "video/ogg", "video/quicktime"]);
+
+/** Whether the browser plays films of this type from their own files, as far as the type tells. */
+export function isPlayed(type: string): boolean {
+  if (!FILMS.has(type)) return false;
+  // QuickTime is MP4 by another name; browsers look into the file.
+  return type === "video/quicktime" || document.createElement("video").canPlayType(type) !== "";
 }

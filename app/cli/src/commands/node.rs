@@ -7,7 +7,9 @@ use crate::failure::Outcome;
 use crate::session::{Need, Session, with};
 use crate::ui::table::{table, text};
 use crate::ui::units::{clip, count, duration, peer, percent, rate, size};
-use potluck_api::{AddressList, ConnectRequest, ConnectResponse, PeerStatus, Status};
+use potluck_api::{
+    AddressList, ConnectRequest, ConnectResponse, PeerStatus, ScheduleStatus, Status,
+};
 use serde::Serialize;
 
 const HINT: &str = "run it again";
@@ -55,7 +57,11 @@ pub(crate) async fn status(app: &App) -> Outcome {
 }
 
 fn overview(app: &App, status: &Status) -> Outcome {
-    let limit = |bytes: Option<u64>| bytes.map_or_else(|| "no limit".to_owned(), rate);
+    let limit = |bytes: Option<u64>| match bytes {
+        None => "no limit".to_owned(),
+        Some(0) => "paused".to_owned(),
+        Some(bytes) => rate(bytes),
+    };
     let connected = status.peers.iter().filter(|peer| peer.connected).count();
     let rates = &status.rates;
     let limits = &status.limits;
@@ -97,6 +103,14 @@ fn overview(app: &App, status: &Status) -> Outcome {
                 size(rates.down_bytes)
             ),
         ),
+    ]);
+    rows.extend(
+        limits
+            .schedule
+            .as_ref()
+            .map(|now| ("schedule", schedule(now))),
+    );
+    rows.extend([
         (
             "holds",
             format!(
@@ -112,6 +126,23 @@ fn overview(app: &App, status: &Status) -> Outcome {
         app.output.line(format!("{name:<10} {value}"))?;
     }
     Ok(())
+}
+
+/// Which rules of `limits.schedule` hold, and until when.
+fn schedule(now: &ScheduleStatus) -> String {
+    let numbers: Vec<String> = now
+        .rules
+        .iter()
+        .map(|rule| (rule + 1).to_string())
+        .collect();
+    let holds = match numbers.as_slice() {
+        [] => "no rule holds".to_owned(),
+        [one] => format!("rule {one} holds"),
+        more => format!("rules {} hold", more.join(" and ")),
+    };
+    let until = now.until_clock.as_ref();
+    let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+    format!("{holds}{until}; the clock shows {}", now.clock)
 }
 
 /// One line for each tracker that does not do as it should.

@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use toml_edit::Value;
 
 /// How browsers and programs of this machine reach the node.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gateway {
     /// The port on loopback; 0: any that is free, and the same again after a restart.
     pub port: u16,
     /// Where downloads go that were begun on a page; `None`: `downloads` in the data directory.
     pub downloads: Option<PathBuf>,
+    /// Films that are converted at a time for the pages; 0: none.
+    pub films: u32,
     /// Metrics can be read without the token.
     pub metrics: bool,
     /// Content needs the token too.
@@ -39,8 +41,21 @@ pub struct Outside {
     pub insecure: bool,
 }
 
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            downloads: None,
+            films: 1,
+            metrics: false,
+            content_token: false,
+            outside: Outside::default(),
+        }
+    }
+}
+
 /// Their settings.
-pub(super) const KEYS: [Key; 10] = [
+pub(super) const KEYS: [Key; 11] = [
     key(
         "gateway.port",
         "Port of the pages and the local API, on loopback; 0 for any free one",
@@ -56,6 +71,13 @@ pub(super) const KEYS: [Key; 10] = [
         "Folder of what is fetched from a page; empty for 'downloads' in the data directory",
         |config, value| path(value).map(|found| config.gateway.downloads = found),
         |config| show_path(config.gateway.downloads.as_ref()),
+    )
+    .live(),
+    key(
+        "gateway.films",
+        "Films converted at a time (by ffmpeg) for the pages while you watch; 0 for none",
+        |config, value| value::count(value, 0, 16).map(|found| config.gateway.films = found),
+        |config| config.gateway.films.to_string(),
     )
     .live(),
     key(

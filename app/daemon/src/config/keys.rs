@@ -50,7 +50,7 @@ impl Key {
 }
 
 /// Settings in the order in which they are shown; [`rules::KEYS`] and [`gateway::KEYS`] follow.
-pub(super) const KEYS: [Key; 23] = [
+pub(super) const KEYS: [Key; 24] = [
     key(
         "net.listen",
         "Addresses to listen on; without it port 4771, or a free one when that is taken",
@@ -142,6 +142,17 @@ pub(super) const KEYS: [Key; 23] = [
         |config| show_rate(config.limits.down),
     )
     .live(),
+    key(
+        "limits.schedule",
+        "Rates at some times, such as 'mon-fri 08:00-18:00 up 500kB/s down 2MB/s' or 'daily 23:00-07:00 pause'",
+        |config, value| value::schedule(value).map(|found| config.limits.schedule = found),
+        |config| {
+            let rules = config.limits.schedule.iter().map(ToString::to_string);
+            rules.collect::<Vec<_>>().join(", ")
+        },
+    )
+    .live()
+    .list(),
     key(
         "limits.max_connections",
         "Connections at once",

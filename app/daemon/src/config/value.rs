@@ -1,5 +1,6 @@
 //! Values: what each kind of setting accepts, and what to say when it does not.
 
+use crate::schedule::{MAX_RULES, Rule, RuleError};
 use potluck_api::Rate;
 use potluck_identity::PeerId;
 use potluck_net::Multiaddr;
@@ -318,6 +319,25 @@ pub(super) fn peer_ids(value: &Value) -> Result<Vec<PeerId>, Wrong> {
             )
         })?;
         found.push(peer);
+    }
+    Ok(found)
+}
+
+/// Rates by the time of day and week.
+pub(super) fn schedule(value: &Value) -> Result<Vec<Rule>, Wrong> {
+    let wanted = "a list of rules such as \"mon-fri 08:00-18:00 up 500kB/s\"";
+    let list = value.as_array().ok_or_else(|| Wrong::kind(value, wanted))?;
+    if list.len() > MAX_RULES {
+        let what = format!("has {} rules", list.len());
+        return Err(Wrong::new(what, format!("{MAX_RULES} are the most")));
+    }
+    let mut found = Vec::new();
+    for item in list {
+        let text = item.as_str().ok_or_else(|| Wrong::kind(item, wanted))?;
+        let rule = text.parse().map_err(|error: RuleError| {
+            Wrong::new(format!("has {}: {error}", quoted(text)), error.hint())
+        })?;
+        found.push(rule);
     }
     Ok(found)
 }

@@ -185,6 +185,10 @@ impl Engine {
                 () = asked(live.as_deref()) => {}
                 () = sleep_until(wake) => work.planner.handle(self.ctx.clock.now(), Input::Timeout),
                 _ = ticks.tick() => {
+                    if self.ctx.down.rate() == Some(0) {
+                        // Nothing is to come while the owner's schedule says so.
+                        self.last_life = Instant::now();
+                    }
                     if let Some(keeper) = &mut work.keeper {
                         keeper.tick().await.map_err(|error| errors::write(&error))?;
                     }

@@ -208,6 +208,10 @@ impl Host for Web {
         self.uploads.drop(id).await
     }
 
+    fn films_at_a_time(&self) -> u32 {
+        self.ctx.config().gateway.films
+    }
+
     fn has_open_metrics(&self) -> bool {
         self.ctx.config().gateway.metrics
     }

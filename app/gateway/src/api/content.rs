@@ -34,20 +34,23 @@ pub(super) async fn about(
         .host
         .content(&link, patience)
         .await
-        .map_err(|error| {
-            let status = match &error {
-                OpenError::BadLink(_) => StatusCode::BAD_REQUEST,
-                OpenError::NoProvider(_) | OpenError::NoSuchPath(_) => StatusCode::NOT_FOUND,
-                OpenError::Failed(body) => return ApiError::from(body.clone()),
-            };
-            ApiError::from(error.body().clone()).with_status(status)
-        })?;
+        .map_err(|error| refuse(&error))?;
     let origin = match is_content_locked(&gateway, &names) {
         true => format!("{}/k/{}", names.content, gateway.access.content_key()?),
         false => names.content.clone(),
     };
     content.content_url = url(&origin, &content.cid);
     Ok(Json(content))
+}
+
+/// Why something is not shown.
+pub(super) fn refuse(error: &OpenError) -> ApiError {
+    let status = match error {
+        OpenError::BadLink(_) => StatusCode::BAD_REQUEST,
+        OpenError::NoProvider(_) | OpenError::NoSuchPath(_) => StatusCode::NOT_FOUND,
+        OpenError::Failed(body) => return ApiError::from(body.clone()),
+    };
+    ApiError::from(error.body().clone()).with_status(status)
 }
 
 pub(super) async fn pieces(

@@ -8,6 +8,7 @@ mod node;
 mod roots;
 mod session;
 mod uploads;
+mod video;
 
 use crate::answer::ApiError;
 use crate::gateway::Gateway;
@@ -50,6 +51,8 @@ fn table() -> Vec<(&'static str, MethodRouter<Shared>)> {
         ("/uploads/{id}/finish", post(uploads::finish)),
         ("/content/{cid}", get(content::about)),
         ("/content/{cid}/pieces", get(content::pieces)),
+        ("/content/{cid}/video", get(video::about)),
+        ("/content/{cid}/video/stream", get(video::stream)),
         ("/openapi.json", get(description)),
     ]
 }

@@ -1,7 +1,7 @@
 import { api } from "../../api/client";
 import type { Content, Download } from "../../api/types";
 import { bytes, count, percent } from "../../lib/format";
-import { saveUrl, wholeUrl } from "../../lib/media";
+import { namedUrl, saveUrl, wholeUrl } from "../../lib/media";
 import { downloads } from "../../state/store";
 import { attempt } from "../../state/toast";
 import { Copy, Failure } from "../../ui/bits";
@@ -46,6 +46,9 @@ export function File({ cid }: { cid: string }) {
               name={content.name}
               mediaType={content.media_type}
               bytes={content.bytes}
+              save={saveUrl(namedUrl(content.content_url, content.link))}
+              link={content.cid}
+              path=""
             />
           ) : (
             <Folder content={content} link={link} />
@@ -117,7 +120,7 @@ function Head(props: { content: Content; link: string; download: Download | unde
         {content.kind === "file" ? (
           <a
             class="button quiet"
-            href={saveUrl(wholeUrl(content.content_url))}
+            href={saveUrl(namedUrl(content.content_url, content.link))}
             download={content.name}
           >
             <Icon name="file" size={18} />

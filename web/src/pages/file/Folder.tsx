@@ -44,6 +44,9 @@ export function Folder({ content, link }: { content: Content; link: string }) {
             name={chosen.value.path}
             mediaType={chosen.value.media_type}
             bytes={chosen.value.bytes}
+            save={saveUrl(fileUrl(content.content_url, chosen.value.path))}
+            link={content.cid}
+            path={chosen.value.path}
           />
         ) : null}
       </div>

@@ -3,6 +3,7 @@ import { useEffect } from "preact/hooks";
 import { bytes } from "../../lib/format";
 import { previewOf } from "../../lib/media";
 import { Icon } from "../../ui/Icon";
+import { Film } from "./Film";
 
 /** Bytes of a text that are shown. */
 const TEXT_BYTES = 256 * 1024;
@@ -12,6 +13,11 @@ interface Shown {
   name: string;
   mediaType: string | null;
   bytes: number;
+  /** Where it is saved from. */
+  save: string;
+  /** CID or link, and the path in a folder; empty for a file by itself. */
+  link: string;
+  path: string;
 }
 
 /** A file as it is: a picture, a film, words. Its bytes come from the content's own origin. */
@@ -33,19 +39,7 @@ export function Viewer(props: Shown) {
         </div>
       );
     case "video":
-      return (
-        <div class="viewer dark">
-          <video
-            key={props.url}
-            src={props.url}
-            controls
-            playsInline
-            preload="metadata"
-            aria-label={props.name}
-            onError={onError}
-          />
-        </div>
-      );
+      return <Film key={props.url} {...props} />;
     case "audio":
       return (
         <div class="viewer sound">

@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { Fragment } from "preact";
 import { useEffect } from "preact/hooks";
 import { api, asError } from "../../api/client";
 import type { ConfigReport, ErrorBody } from "../../api/types";
@@ -8,6 +9,9 @@ import { type Theme, theme } from "../../state/theme";
 import { Failure } from "../../ui/bits";
 import { Icon } from "../../ui/Icon";
 import { Entry } from "./Entry";
+import { Schedule } from "./Schedule";
+
+const SCHEDULE = "limits.schedule";
 
 export function Settings() {
   const report = useSignal<ConfigReport | null>(null);
@@ -20,7 +24,12 @@ export function Settings() {
     );
     // Asked again when the node comes back.
   }, [link.value]);
-  const groups = report.value ? group(report.value.entries) : [];
+  const all = report.value?.entries ?? [];
+  const schedule = all.find((entry) => entry.key === SCHEDULE);
+  const groups = group(all.filter((entry) => entry !== schedule));
+  const titles = groups.map((it): [string, string] => [it.name, it.title]);
+  const contents: [string, string][] = [["appearance", "Appearance"], ...titles];
+  if (schedule) contents.splice(1 + titles.findIndex(([name]) => name === "limits") + 1, 0, ["schedule", "Schedule"]);
   const restart = report.value?.restart_needed || waiting.value.length > 0;
   return (
     <>
@@ -41,18 +50,17 @@ export function Settings() {
       {error.value ? <Failure error={error.value} /> : null}
       <div class="settings">
         <nav class="contents" aria-label="Groups of settings">
-          {[["appearance", "Appearance"], ...groups.map((it) => [it.name, it.title])].map(
-            ([name, title]) => (
-              <a key={name} href={`#set-${name}`}>
-                {title}
-              </a>
-            ),
-          )}
+          {contents.map(([name, title]) => (
+            <a key={name} href={`#set-${name}`}>
+              {title}
+            </a>
+          ))}
         </nav>
         <div class="grow">
           <Appearance />
           {groups.map((it) => (
-            <section key={it.name} id={`set-${it.name}`} aria-labelledby={`set-${it.name}-title`}>
+            <Fragment key={it.name}>
+            <section id={`set-${it.name}`} aria-labelledby={`set-${it.name}-title`}>
               <h2 id={`set-${it.name}-title`}>{it.title}</h2>
               {it.about ? <p class="hint">{it.about}</p> : null}
               <div class="entries">
@@ -71,6 +79,10 @@ export function Settings() {
                 ))}
               </div>
             </section>
+            {it.name === "limits" && schedule ? (
+              <Schedule entry={schedule} onChanged={(value) => (report.value = value)} />
+            ) : null}
+            </Fragment>
           ))}
           {report.value ? (
             <p class="foot">
