@@ -110,7 +110,7 @@ export const config = [
   setting("net.dht", "auto", "auto", "Part in the distributed hash table: auto, server (always answer) or client (only ask)"),
   setting("limits.up", "4MB/s", "off", "Bytes a second sent, such as 20MB/s; off for no limit", true),
   setting("limits.down", "off", "off", "Bytes a second received, such as 20MB/s; off for no limit", true),
-  setting("limits.schedule", "mon-fri 08:00-18:00 up 500kB/s down 2MB/s, daily 22:30-06:00 up off, sat sun 19:00-21:00 pause", "", "Rates at some times, such as 'mon-fri 08:00-18:00 up 500kB/s down 2MB/s' or 'daily 23:00-07:00 pause'", true),
+  setting("limits.schedule", "mon-fri 08:00-18:00 up 8MB/s down 60MB/s, daily 22:30-06:00 up off, sat sun 19:00-21:00 pause", "", "Rates at some times, such as 'mon-fri 08:00-18:00 up 500kB/s down 2MB/s' or 'daily 23:00-07:00 pause'", true),
   setting("limits.max_connections", "200", "200", "Connections at once"),
   setting("limits.max_memory", "1GiB", "1GiB", "Resident memory above which new connections are refused, such as 1GiB"),
   setting("limits.storage", "off", "off", "Bytes the node may own in its data directory, such as 100GB; off for no limit", true),
@@ -221,7 +221,7 @@ export function status() {
     ),
     tracker_troubles: [],
     limits: {
-      ...(scheduled() ? { up: 5e5, down: 2e6 } : { up: 4e6, down: null }),
+      ...(scheduled() ? { up: 8e6, down: 6e7 } : { up: 4e6, down: null }),
       max_connections: 200, max_memory_bytes: 2 ** 30, storage_bytes: null,
       schedule: scheduled() ? { rules: [0], until: null, until_clock: "18:00", clock: "Tue 15:20" } : null,
     },

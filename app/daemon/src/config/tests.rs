@@ -78,7 +78,17 @@ fn what_is_shown_reads_back() {
 }
 
 /// A file, what the message says, and what the hint says.
-const REFUSED: [(&str, &str, &str); 20] = [
+const REFUSED: [(&str, &str, &str); 22] = [
+    (
+        "[limits]\nschedule = [\"mon 8-9 pause\"]\n",
+        ":2: limits.schedule has 'mon 8-9 pause': '8-9' is no time",
+        "08:00-18:00",
+    ),
+    (
+        "[limits]\nschedule = \"daily\"\n",
+        "limits.schedule is a string",
+        "a list of rules",
+    ),
     (
         "[limits]\nupp = \"1MB/s\"\n",
         ":2: unknown key 'limits.upp'",

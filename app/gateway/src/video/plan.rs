@@ -123,7 +123,7 @@ impl Plan {
             match made {
                 Made::Copied => add(&["-c:a", "copy"]),
                 Made::Encoded(name) => {
-                    add(&["-c:a", name, "-ac", "2", "-ar", "48000", "-b:a", "160k"])
+                    add(&["-c:a", name, "-ac", "2", "-ar", "48000", "-b:a", "160k"]);
                 }
             }
         }

@@ -22,7 +22,8 @@ interface Shown {
 
 /** A file as it is: a picture, a film, words. Its bytes come from the content's own origin. */
 export function Viewer(props: Shown) {
-  const kind = previewOf(useType(props));
+  const type = useType(props);
+  const kind = previewOf(type);
   const failed = useSignal(false);
   useEffect(() => {
     failed.value = false;
@@ -39,7 +40,7 @@ export function Viewer(props: Shown) {
         </div>
       );
     case "video":
-      return <Film key={props.url} {...props} />;
+      return <Film key={props.url} {...props} mediaType={type} />;
     case "audio":
       return (
         <div class="viewer sound">
