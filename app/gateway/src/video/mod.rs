@@ -13,7 +13,7 @@ use crate::gateway::Gateway;
 use axum::body::Body;
 use axum::http::StatusCode;
 use plan::Plan;
-use potluck_api::{Video, VideoWay};
+use potluck_api::{ErrorBody, Video, VideoWay};
 use probe::Probe;
 use programs::Programs;
 use std::collections::VecDeque;
