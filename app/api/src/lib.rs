@@ -23,8 +23,8 @@ pub use node::{
     ReadyEvent, ScheduleStatus, Status, TrackerTrouble, TransferStatus,
 };
 pub use owner::{
-    BlocklistStatus, LimitRequest, TorrentLimits, TorrentNote, TorrentsStatus, WatchStatus,
-    WatchTrouble,
+    BlocklistStatus, LimitRequest, MappedPort, PortMappingStatus, TorrentLimits, TorrentNote,
+    TorrentsStatus, WatchStatus, WatchTrouble,
 };
 pub use share::{
     Origin, PinRequest, Problem, RemoveRequest, RemoveResponse, RootList, RootSummary, ShareEvent,

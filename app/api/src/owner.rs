@@ -67,6 +67,34 @@ pub struct TorrentsStatus {
     /// The list of addresses that are no peers, if there is one.
     #[serde(default)]
     pub blocklist: Option<BlocklistStatus>,
+    /// What the router was asked for, if it was.
+    #[serde(default)]
+    pub port_mapping: Option<PortMappingStatus>,
+}
+
+/// Ports that the router was asked to have lead here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortMappingStatus {
+    /// Address of the router, if one answered.
+    pub router: Option<String>,
+    /// The address that it says it has outside.
+    pub external_address: Option<String>,
+    /// What leads here.
+    #[serde(default)]
+    pub ports: Vec<MappedPort>,
+    /// Why not all is as it should be, in words.
+    pub trouble: Option<String>,
+}
+
+/// A port of the router that leads here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappedPort {
+    /// `TCP` or `UDP`.
+    pub protocol: String,
+    /// The number here.
+    pub port: u16,
+    /// The number outside.
+    pub external_port: u16,
 }
 
 /// The list of addresses that are no peers.

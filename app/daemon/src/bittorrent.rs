@@ -23,6 +23,7 @@ mod natives;
 mod news;
 mod owner;
 mod peer;
+mod port_mapping;
 mod queue;
 mod reach;
 mod readers;
@@ -58,6 +59,7 @@ use potluck_bittorrent::wire::PeerId;
 use potluck_bittorrent::{InfoHashV1, InfoHashes};
 use potluck_bittorrent_net::dht::DhtHandle;
 use potluck_bittorrent_net::lsd::Lsd;
+use potluck_bittorrent_net::port_mapping::PortMapper;
 use potluck_bittorrent_net::stream::{Encryption, PeerStream};
 use potluck_bittorrent_net::tracker::{TrackerClient, TrackerError, TrackerTimes};
 use potluck_bittorrent_net::utp::UtpEndpoint;
@@ -98,6 +100,8 @@ pub(crate) struct Torrents {
     listening: AsyncMutex<()>,
     port: Mutex<Option<u16>>,
     utp: Mutex<Option<Arc<UtpEndpoint>>>,
+    /// Asks the router for the port.
+    mapper: Mutex<Option<PortMapper>>,
     tasks: TaskTracker,
     dht: AsyncMutex<Option<DhtHandle>>,
     /// Those that are being fetched.
@@ -125,6 +129,8 @@ pub(crate) struct Settings {
     pub(crate) dht_nodes: Vec<String>,
     /// Peers on the local network are looked for, and told of this node's torrents.
     pub(crate) lsd: bool,
+    /// The router is asked to have the port lead here.
+    pub(crate) map_ports: bool,
     pub(crate) super_seeding: SuperSeeding,
     /// The node lives only as long as a command.
     pub(crate) in_command: bool,
@@ -132,7 +138,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Those of a config file. A node within a command takes any port that is free; one that is kept
-    /// out of the local network looks for no peers there.
+    /// out of the local network looks for no peers there, and asks no router.
     pub(crate) fn of(config: &Config, in_command: bool, no_lan: bool) -> Self {
         let port = config.bittorrent.port;
         Self {
@@ -148,6 +154,7 @@ impl Settings {
             dht: config.bittorrent.dht,
             dht_nodes: config.bittorrent.dht_nodes.clone(),
             lsd: config.bittorrent.lsd && config.net.lan && !no_lan,
+            map_ports: config.net.lan && !no_lan,
             super_seeding: config.bittorrent.super_seeding,
             in_command,
         }
@@ -175,6 +182,7 @@ impl Torrents {
             listening: AsyncMutex::default(),
             port: Mutex::default(),
             utp: Mutex::default(),
+            mapper: Mutex::default(),
             tasks: TaskTracker::new(),
             dht: AsyncMutex::default(),
             fetching: Arc::default(),
@@ -266,6 +274,8 @@ impl Torrents {
             self.end_dht().await;
         };
         let _ = tokio::time::timeout(ENDING, ending).await;
+        // Trackers are told farewell under the port that they know.
+        self.end_mapping().await;
     }
 
     /// A swarm has ended.

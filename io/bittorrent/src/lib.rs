@@ -3,6 +3,7 @@
 
 pub mod dht;
 pub mod lsd;
+pub mod port_mapping;
 pub mod stream;
 pub mod tracker;
 pub mod utp;

@@ -81,6 +81,12 @@ export interface TorrentsStatus {
   waiting: { cid: string; name: string; reason: string }[];
   watch: { folder: string; dest: string; troubles: { path: string; what: string }[] } | null;
   blocklist: { path: string; ranges: number; trouble: string | null } | null;
+  port_mapping: {
+    router: string | null;
+    external_address: string | null;
+    ports: { protocol: string; port: number; external_port: number }[];
+    trouble: string | null;
+  } | null;
 }
 
 export interface Status {

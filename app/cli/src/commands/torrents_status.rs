@@ -3,7 +3,9 @@
 use crate::app::App;
 use crate::failure::Outcome;
 use crate::ui::units::{clip, count};
-use potluck_api::{BlocklistStatus, TorrentNote, TorrentsStatus, WatchStatus};
+use potluck_api::{
+    BlocklistStatus, MappedPort, PortMappingStatus, TorrentNote, TorrentsStatus, WatchStatus,
+};
 
 /// One line for each, after an empty one.
 pub(super) fn show(app: &App, torrents: &TorrentsStatus) -> Outcome {
@@ -11,6 +13,7 @@ pub(super) fn show(app: &App, torrents: &TorrentsStatus) -> Outcome {
     let mut lines: Vec<String> = notes.map(line).collect();
     lines.extend(torrents.watch.iter().flat_map(watch));
     lines.extend(torrents.blocklist.as_ref().map(blocklist));
+    lines.extend(torrents.port_mapping.as_ref().map(port_mapping));
     if !lines.is_empty() {
         app.output.line("")?;
     }
@@ -41,6 +44,35 @@ fn blocklist(list: &BlocklistStatus) -> String {
     }
     if let Some(trouble) = &list.trouble {
         text.push_str(&format!("; can't be read: {}", clip(trouble, 200)));
+    }
+    text
+}
+
+fn port_mapping(mapping: &PortMappingStatus) -> String {
+    let port = |port: &MappedPort| {
+        let MappedPort {
+            protocol,
+            port,
+            external_port,
+        } = port;
+        if port == external_port {
+            format!("{protocol} {port}")
+        } else {
+            format!("{protocol} {external_port} (here {port})")
+        }
+    };
+    let ports: Vec<String> = mapping.ports.iter().map(port).collect();
+    let mut text = match (&mapping.router, &mapping.external_address) {
+        (Some(router), Some(address)) if !ports.is_empty() => {
+            let ports = ports.join(", ");
+            format!("router {router}: ports of {address} that lead to torrents here: {ports}")
+        }
+        (Some(router), _) => format!("router {router}: no port leads to torrents here"),
+        (None, _) if mapping.trouble.is_none() => "router: being asked for a port".to_owned(),
+        (None, _) => "router: no port leads to torrents here".to_owned(),
+    };
+    if let Some(trouble) = &mapping.trouble {
+        text.push_str(&format!("; {}", clip(trouble, 200)));
     }
     text
 }

@@ -13,6 +13,7 @@ mod interrupted;
 mod merge;
 mod mixed;
 mod owner;
+mod port_mapping;
 mod super_seeding;
 #[path = "../support/mod.rs"]
 mod support;

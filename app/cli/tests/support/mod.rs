@@ -33,6 +33,7 @@
 //! - [`Watch`] follows the progress of a `get` with the time at which each step was told.
 //! - [`providers`] starts several nodes that give one file, and [`fetch`] watches a `get` of it;
 //!   [`memory`], [`sockets`] and [`processor`] tell what a process uses.
+//! - [`Router`] is a router that maps ports, with real sockets.
 //! - [`Tracker`] is a BitTorrent tracker with real sockets.
 //! - [`FakeApi`] answers commands in place of a daemon, for tests of the command line alone.
 //! - Nothing sleeps to wait: wait on an event, or on a condition by [`wait_for`].
@@ -52,6 +53,7 @@ mod namespace;
 mod node;
 mod process;
 mod providers;
+mod router;
 mod run;
 mod tracker;
 mod watch;
@@ -62,6 +64,7 @@ pub use namespace::Namespace;
 pub use node::{Node, NodeSpec};
 pub use process::{memory, processor, sockets};
 pub use providers::{fetch, providers};
+pub use router::{Asked, Router, Trick};
 pub use run::{Finished, Run, Running};
 pub use tracker::{Tracker, read_request};
 pub use watch::{Ended, Seen, Watch, longest_pause, rate};

@@ -68,6 +68,20 @@ impl Namespace {
         Ok(())
     }
 
+    /// Does something in it: sockets that are opened by it, and by threads that it starts, stay there.
+    pub fn enter<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
+        use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+        use std::os::fd::AsFd as _;
+        let place = format!("/var/run/netns/{}", self.name);
+        let work = || {
+            let file = std::fs::File::open(place).unwrap();
+            let kind = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(file.as_fd(), kind).unwrap();
+            act()
+        };
+        std::thread::scope(|scope| scope.spawn(work).join().unwrap())
+    }
+
     /// What a program is started by to live in it.
     pub fn wrapper(&self) -> [&str; 4] {
         ["ip", "netns", "exec", &self.name]

@@ -107,6 +107,13 @@ impl Tracker {
         &self.url
     }
 
+    /// The ports under which peers are known.
+    pub fn ports(&self) -> BTreeSet<u16> {
+        let book = self.book.lock().unwrap();
+        let all = book.peers.values().flatten();
+        all.map(SocketAddr::port).collect()
+    }
+
     /// The events of all announces so far; regular ones are empty.
     pub fn events(&self) -> Vec<String> {
         self.book.lock().unwrap().events.clone()

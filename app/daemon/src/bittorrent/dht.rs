@@ -50,6 +50,9 @@ impl Torrents {
         };
         match started {
             Ok(dht) => {
+                if let Ok(info) = dht.info().await {
+                    self.map_dht(info.local);
+                }
                 *running = Some(dht.clone());
                 Some(dht)
             }

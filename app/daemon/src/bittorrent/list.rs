@@ -226,6 +226,7 @@ pub(crate) async fn status(ctx: &Arc<Context>) -> TorrentsStatus {
         stopped: stopped.take(MAX_NOTES).collect(),
         waiting: ctx.torrents.queue.waiting(MAX_NOTES),
         watch: watch::watch_status(ctx),
+        port_mapping: ctx.torrents.mapping_status(),
         blocklist: ctx.torrents.blocked.status(list.as_deref()),
     }
 }

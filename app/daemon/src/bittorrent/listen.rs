@@ -68,6 +68,7 @@ pub(super) async fn begin(ctx: &Arc<Context>) -> Result<(), ErrorBody> {
         tokio::spawn(take_utp(Arc::clone(ctx), endpoint));
     }
     *lock(&torrents.port) = Some(port);
+    torrents.map_port(port, settings.tcp, torrents.utp_port() == Some(port));
     Ok(())
 }
 

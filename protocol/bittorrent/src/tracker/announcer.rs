@@ -150,6 +150,13 @@ impl Announcer {
         }
     }
 
+    /// Where this node is reached changed: the trackers that know it are told now.
+    pub fn renew(&mut self, now: Duration) {
+        if !self.is_stopped {
+            self.lanes.iter_mut().for_each(|lane| lane.renew(now));
+        }
+    }
+
     /// The next announce to make; to be called until there is none.
     pub fn poll(&mut self, now: Duration) -> Option<Ask> {
         let mode = self.mode();

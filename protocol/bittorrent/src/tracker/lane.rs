@@ -286,6 +286,15 @@ impl Lane {
         }
     }
 
+    /// Those that know this node are asked before their time, but none that failed.
+    pub(super) fn renew(&mut self, now: Duration) {
+        let known = |state: &&mut State| state.is_started && state.failures == 0;
+        for state in self.states.iter_mut().filter(known) {
+            state.due = now;
+            state.earliest = now;
+        }
+    }
+
     /// Whether nothing is being asked, and nobody is left to be told of the end.
     pub(super) fn is_over(&self) -> bool {
         let is_over = |state: &State| state.asked.is_none() && !state.is_started;

@@ -217,7 +217,11 @@ impl Swarm {
         let info_bytes = content.map(|content| content.metainfo.info().bytes().len());
         ExtendedHandshake {
             client: Some(format!("Potluck {}", env!("CARGO_PKG_VERSION"))),
-            port: self.ctx.torrents.port().filter(|_| new.is_outgoing),
+            port: self
+                .ctx
+                .torrents
+                .announced_port()
+                .filter(|_| new.is_outgoing),
             max_requests: Some(MAX_QUEUED_UPLOADS),
             metadata_bytes: info_bytes.and_then(|bytes| u32::try_from(bytes).ok()),
             your_ip: Some(new.address.ip()),

@@ -25,7 +25,9 @@ pub(super) async fn search(
     let Some(dht) = ctx.torrents.dht(&ctx).await else {
         return;
     };
+    let mut announced;
     loop {
+        announced = None;
         for name in names(&hashes) {
             let mut peers = dht.get_peers(name);
             while let Some(peers) = peers.recv().await {
@@ -37,14 +39,15 @@ pub(super) async fn search(
                     return;
                 }
             }
-            if let Err(error) = dht.announce(name, ctx.torrents.port()).await {
+            announced = ctx.torrents.announced_port();
+            if let Err(error) = dht.announce(name, announced).await {
                 tracing::debug!(%error, "not announced in the DHT");
             }
         }
         let begun = Instant::now();
         while begun.elapsed() < EVERY {
             tokio::time::sleep(SOON).await;
-            if facts.is_wanting() {
+            if facts.is_wanting() || announced != ctx.torrents.announced_port() {
                 break;
             }
         }

@@ -125,7 +125,12 @@ struct Task {
 
 impl Task {
     async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let mut port = self.ctx.torrents.announced_port();
         loop {
+            let announced = self.ctx.torrents.announced_port();
+            if std::mem::replace(&mut port, announced).is_some_and(|old| Some(old) != announced) {
+                self.announcer.renew(self.started.elapsed());
+            }
             self.announcer.set_wanting(self.facts.is_wanting());
             self.ask();
             self.tell_troubles();
@@ -187,7 +192,7 @@ impl Task {
         AnnounceRequest {
             infohash: ask.infohash,
             peer_id: self.ctx.torrents.id(),
-            port: self.ctx.torrents.port().unwrap_or_default(),
+            port: self.ctx.torrents.announced_port().unwrap_or_default(),
             uploaded: facts.sent.load(Ordering::Relaxed),
             downloaded: facts.received.load(Ordering::Relaxed),
             left: facts.left.load(Ordering::Relaxed),
