@@ -166,6 +166,8 @@ fn client() -> Result<Client, MappingError> {
         .redirect(redirect::Policy::none())
         .no_proxy()
         .http1_title_case_headers()
+        // Many close a connection after one answer, without a word.
+        .pool_max_idle_per_host(0)
         .timeout(ASK_TIME)
         .build();
     built.map_err(|error| MappingError::Http(error.to_string()))

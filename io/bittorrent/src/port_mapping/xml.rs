@@ -23,15 +23,15 @@ pub(super) struct Leaf {
 
 /// The texts of a document, in their order. None for what is no XML, or too much of it.
 pub(super) fn leaves(document: &str) -> Option<Vec<Leaf>> {
-    let mut config = ParserConfig::new()
+    let config = ParserConfig::new()
         .trim_whitespace(true)
-        .cdata_to_characters(true);
-    config.max_entity_expansion_length = MAX_TEXT;
-    config.max_entity_expansion_depth = 2;
-    config.max_data_length = MAX_TEXT;
-    config.max_attributes = 16;
-    config.max_attribute_length = MAX_TEXT;
-    config.max_name_length = 128;
+        .cdata_to_characters(true)
+        .max_entity_expansion_length(MAX_TEXT)
+        .max_entity_expansion_depth(2)
+        .max_data_length(MAX_TEXT)
+        .max_attributes(16)
+        .max_attribute_length(MAX_TEXT)
+        .max_name_length(128);
     let mut found = Vec::new();
     // The elements around: their numbers, and what each says.
     let mut open: Vec<(usize, String)> = Vec::new();
