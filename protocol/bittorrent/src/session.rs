@@ -12,7 +12,7 @@ mod uploads;
 use potluck_content::PieceSet;
 
 use crate::wire::extended::{
-    Extended, ExtendedHandshake, Extension, MetadataMessage, PeerExtensions, Pex,
+    Extended, ExtendedHandshake, Extension, Holepunch, MetadataMessage, PeerExtensions, Pex,
 };
 use crate::wire::{Bitfield, Features, Geometry, HashList, HashRequest, Message, WireError};
 
@@ -72,6 +72,8 @@ pub enum Event<'a> {
     Handshake(Box<ExtendedHandshake>),
     /// Other peers.
     Pex(Pex),
+    /// About two peers that are to be brought together.
+    Holepunch(Holepunch),
     /// About the info dictionary.
     Metadata(MetadataMessage<'a>),
     /// The port of the peer's node of the DHT.
@@ -232,7 +234,8 @@ impl Session {
                 Event::Metadata(metadata)
             }
             Extended::DontHave(piece) => self.claim(Claim::Gone(piece)),
-            Extended::Holepunch(_) | Extended::Unknown { .. } => Event::Nothing,
+            Extended::Holepunch(punch) => Event::Holepunch(punch),
+            Extended::Unknown { .. } => Event::Nothing,
         })
     }
 

@@ -7,6 +7,7 @@ mod between;
 mod crossed;
 mod discovery;
 mod found;
+mod holepunch;
 mod hostile;
 mod hostile_more;
 mod interrupted;

@@ -50,6 +50,7 @@
 mod fake_api;
 mod files;
 mod namespace;
+mod nat;
 mod node;
 mod process;
 mod providers;
@@ -61,6 +62,7 @@ mod watch;
 pub use fake_api::{FakeApi, Reply};
 pub use files::{Bytes, assert_same_tree, cid, compare_trees, write_file, write_tree};
 pub use namespace::Namespace;
+pub use nat::Homes;
 pub use node::{Node, NodeSpec};
 pub use process::{memory, processor, sockets};
 pub use providers::{fetch, providers};

@@ -47,25 +47,35 @@ impl Namespace {
 
     /// Lays a cable to another one, with this address at this end and that one at the other.
     pub fn cable(&self, here: &str, other: &Self, there: &str) -> Result<(), String> {
-        ip(&[
-            "link",
-            "add",
-            "lan0",
-            "netns",
-            &self.name,
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "lan0",
-            "netns",
-            &other.name,
-        ])?;
-        for (end, address) in [(self, here), (other, there)] {
-            ip(&["-n", &end.name, "addr", "add", address, "dev", "lan0"])?;
-            ip(&["-n", &end.name, "link", "set", "lan0", "up"])?;
+        self.cable_between(("lan0", here), other, ("lan0", there))
+    }
+
+    /// The same, between interfaces of these names.
+    pub fn cable_between(
+        &self,
+        here: (&str, &str),
+        other: &Self,
+        there: (&str, &str),
+    ) -> Result<(), String> {
+        let (own, peer) = (self.name.as_str(), other.name.as_str());
+        let ends = ["link", "add", here.0, "netns", own, "type", "veth"];
+        let peer = ["peer", "name", there.0, "netns", peer];
+        ip(&[&ends[..], &peer].concat())?;
+        for (end, (name, address)) in [(self, here), (other, there)] {
+            ip(&["-n", &end.name, "addr", "add", address, "dev", name])?;
+            ip(&["-n", &end.name, "link", "set", name, "up"])?;
         }
         Ok(())
+    }
+
+    /// Sends what it has no other way for there.
+    pub fn default_route(&self, via: &str) -> Result<(), String> {
+        ip(&["-n", &self.name, "route", "add", "default", "via", via])
+    }
+
+    /// Runs a command of the shell in it.
+    pub fn shell(&self, command: &str) -> Result<(), String> {
+        ip(&["netns", "exec", &self.name, "sh", "-c", command])
     }
 
     /// Does something in it: sockets that are opened by it, and by threads that it starts, stay there.

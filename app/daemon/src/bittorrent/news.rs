@@ -5,7 +5,7 @@ use super::content::Content;
 use super::loan::Loan;
 use potluck_bittorrent::session::Claim;
 use potluck_bittorrent::wire::HashRequest;
-use potluck_bittorrent::wire::extended::{ExtendedHandshake, Pex};
+use potluck_bittorrent::wire::extended::{ExtendedHandshake, Holepunch, Pex};
 use potluck_content::PieceSet;
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ pub(super) enum News {
     Handshake(Box<ExtendedHandshake>),
     /// Other peers.
     Pex(Pex),
+    /// It wants to be brought together with a peer, or brings this node together with one.
+    Holepunch(Holepunch),
     /// A part of the info dictionary, of so many bytes in all.
     Metadata {
         piece: u32,
@@ -109,6 +111,8 @@ pub(super) enum Command {
     Know(Arc<Content>),
     /// Tell of other peers.
     Pex(Pex),
+    /// Ask to be brought together with a peer, or bring it together with one.
+    Holepunch(Holepunch),
     /// Ask for a part of the info dictionary.
     AskMetadata(u32),
     /// Ask for hashes of version 2.

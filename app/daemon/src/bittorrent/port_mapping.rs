@@ -3,7 +3,7 @@
 use super::{Torrents, lock};
 use potluck_api::{MappedPort, PortMappingStatus};
 use potluck_bittorrent_net::port_mapping::{Mapping, MappingOptions, PortMapper, Protocol, Wish};
-use std::net::SocketAddrV4;
+use std::net::{SocketAddr, SocketAddrV4};
 
 impl Torrents {
     /// The port where peers come in is asked for, if the owner allows that.
@@ -56,6 +56,12 @@ impl Torrents {
             over(Protocol::Tcp).or(over(Protocol::Udp))
         });
         Some(outside.unwrap_or(port))
+    }
+
+    /// Where this node is reached outside, if the router said so.
+    pub(super) fn external_address(&self) -> Option<SocketAddr> {
+        let address = self.mapping()?.address?;
+        Some(SocketAddr::from((address, self.announced_port()?)))
     }
 
     /// What came of it, if anything was asked.

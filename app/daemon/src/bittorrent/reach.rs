@@ -44,7 +44,25 @@ impl Reach {
     /// Connects and shakes hands.
     pub(super) async fn peer(&self, address: SocketAddr) -> Result<(PeerStream, Hello), String> {
         let name = hello::name(&self.hashes).ok_or("the torrent has no name")?;
-        let mut stream = self.connect(address, name).await?;
+        let stream = self.connect(address, name).await?;
+        self.greet(stream).await
+    }
+
+    /// As [`Self::peer`], over uTP alone and at once: the peer connects to this node now, and what both send
+    /// opens the way for the other.
+    pub(super) async fn punch(&self, address: SocketAddr) -> Result<(PeerStream, Hello), String> {
+        let name = hello::name(&self.hashes).ok_or("the torrent has no name")?;
+        let utp = self.utp.as_ref().ok_or("uTP is not there")?;
+        let times = Times {
+            connect: UTP_CONNECT,
+            ..Times::default()
+        };
+        let connected = utp.connect(address, name, self.encryption, times).await;
+        self.greet(connected.map_err(|error| error.to_string())?)
+            .await
+    }
+
+    async fn greet(&self, mut stream: PeerStream) -> Result<(PeerStream, Hello), String> {
         let initiating = hello::initiate(&mut stream, &self.hashes, self.me);
         let hello = timeout(HELLO_TIME, initiating)
             .await

@@ -9,6 +9,7 @@ mod members;
 mod news;
 mod phases;
 mod plan;
+mod punch;
 mod report;
 mod seek;
 mod show;
@@ -29,13 +30,14 @@ use learn::Learning;
 use members::Member;
 use plan::Plan;
 use potluck_bittorrent::choke::{Choker, SuperSeed};
+use potluck_bittorrent::holepunch::Introductions;
 use potluck_bittorrent::{InfoHashes, Metainfo};
 use potluck_store::{TorrentDownload, TorrentReader};
 use potluck_transfer::Order;
 pub(super) use report::{Snapshot, TorrentPeer};
 use seek::Seeking;
 pub(super) use seek::Trouble;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -123,6 +125,10 @@ pub(super) struct Swarm {
     next_key: u64,
     addresses: Addresses,
     dialing: JoinSet<Dialed>,
+    /// Who can bring this node together with whom.
+    introductions: Introductions<PeerKey>,
+    /// Where connections are being made with help.
+    punching: BTreeSet<SocketAddr>,
     choker: Choker<PeerKey>,
     learning: Learning,
     plan: Option<Plan>,
@@ -171,6 +177,8 @@ pub(super) fn start(ctx: &Arc<Context>, hashes: InfoHashes) -> SwarmHandle {
         next_key: 0,
         addresses: Addresses::default(),
         dialing: JoinSet::new(),
+        introductions: Introductions::default(),
+        punching: BTreeSet::new(),
         choker: Choker::new(Duration::ZERO, allowances.choking()),
         learning: Learning::new(hashes),
         plan: None,
@@ -359,4 +367,5 @@ struct Connected<S> {
     hello: Hello,
     address: SocketAddr,
     is_outgoing: bool,
+    was_punched: bool,
 }

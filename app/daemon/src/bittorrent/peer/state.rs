@@ -201,6 +201,9 @@ impl State {
             Command::Pex(pex) => {
                 self.session.send_extended(&Extended::Pex(pex));
             }
+            Command::Holepunch(punch) => {
+                self.session.send_extended(&Extended::Holepunch(punch));
+            }
             Command::AskMetadata(piece) => {
                 let request = MetadataMessage::Request { piece };
                 if !self.session.send_extended(&Extended::Metadata(request)) {
@@ -239,6 +242,7 @@ impl State {
             Event::Refused(order) => News::Refused { order },
             Event::Handshake(handshake) => News::Handshake(handshake),
             Event::Pex(pex) => News::Pex(pex),
+            Event::Holepunch(punch) => News::Holepunch(punch),
             Event::Metadata(message) => match self.metadata(message) {
                 Some(news) => news,
                 None => return,

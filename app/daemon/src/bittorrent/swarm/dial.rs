@@ -31,8 +31,10 @@ const MAX_WEB_SEEDS: usize = 8;
 
 /// What came of an attempt to connect.
 pub(super) struct Dialed {
-    address: SocketAddr,
-    result: Result<(PeerStream, hello::Hello), String>,
+    pub(super) address: SocketAddr,
+    /// With the help of another peer.
+    pub(super) was_punched: bool,
+    pub(super) result: Result<(PeerStream, hello::Hello), String>,
 }
 
 impl Swarm {
@@ -55,26 +57,45 @@ impl Swarm {
                 self.addresses.forget(&address);
                 continue;
             }
+            if self.introductions.needs_help(&address) {
+                self.ask_for_help(address);
+            }
             let reach = Reach::new(&self.ctx, self.hashes);
             self.dialing.spawn(async move {
                 let result = reach.peer(address).await;
-                Dialed { address, result }
+                Dialed {
+                    address,
+                    was_punched: false,
+                    result,
+                }
             });
         }
     }
 
     pub(super) fn dialed(&mut self, dialed: Dialed) {
-        let Dialed { address, result } = dialed;
+        let Dialed {
+            address,
+            was_punched,
+            result,
+        } = dialed;
+        if was_punched {
+            self.punching.remove(&address);
+        }
         match result {
             Ok((stream, hello)) => self.join(Connected {
                 stream,
                 hello,
                 address,
                 is_outgoing: true,
+                was_punched,
             }),
             Err(reason) => {
-                tracing::debug!(%address, %reason, "no connection to a peer");
-                self.addresses.ended(&address, false, Instant::now());
+                tracing::debug!(%address, was_punched, %reason, "no connection to a peer");
+                // Those that were helped with are tried in the common way by themselves.
+                if !was_punched {
+                    self.addresses.ended(&address, false, Instant::now());
+                    self.ask_for_help(address);
+                }
             }
         }
     }
@@ -94,6 +115,7 @@ impl Swarm {
             hello,
             address,
             is_outgoing: false,
+            was_punched: false,
         });
     }
 
@@ -137,7 +159,7 @@ impl Swarm {
             .content
             .as_ref()
             .map_or(0, |content| content.geometry.pieces());
-        let member = Member::new(
+        let mut member = Member::new(
             new.hello,
             (new.address, new.is_outgoing),
             pieces,
@@ -148,6 +170,7 @@ impl Swarm {
         if let Some(listens) = member.listens {
             self.addresses.connected(&listens);
         }
+        member.was_punched = new.was_punched;
         self.members.insert(key, member);
         let now = self.now();
         self.choker.add_peer(now, key, false);
@@ -168,12 +191,15 @@ impl Swarm {
         };
         let is_crossed = member.is_outgoing != new.is_outgoing
             && member.address.ip().to_canonical() == new.address.ip().to_canonical();
-        let made = if new.is_outgoing {
-            new.address
-        } else {
-            member.address
+        let (made, was_punched) = match new.is_outgoing {
+            true => (new.address, new.was_punched),
+            false => (member.address, member.was_punched),
         };
-        let is_ours_lower = (self.ctx.torrents.port()).map(|ours| ours.cmp(&made.port()));
+        let is_ours_lower = match was_punched {
+            // Routers in between give other ports: names are the same on both sides.
+            true => Some(self.ctx.torrents.id().cmp(&member.id)),
+            false => (self.ctx.torrents.port()).map(|ours| ours.cmp(&made.port())),
+        };
         let keeps_new = match is_ours_lower {
             Some(Ordering::Less) => new.is_outgoing,
             Some(Ordering::Greater) => !new.is_outgoing,

@@ -7,6 +7,7 @@ use super::super::news::{Command, Gone};
 use super::dial::UTP;
 use super::lend::LoanOut;
 use super::{Connected, Swarm};
+use potluck_bittorrent::holepunch::PunchGate;
 use potluck_bittorrent::session::MAX_QUEUED_UPLOADS;
 use potluck_bittorrent::wire::PeerId;
 use potluck_bittorrent::wire::extended::{
@@ -64,6 +65,10 @@ pub(super) struct Member {
     pub(super) pex_gate: PexGate,
     pub(super) pex_sender: PexSender,
     pub(super) takes_pex: bool,
+    pub(super) takes_holepunch: bool,
+    pub(super) punch_gate: PunchGate,
+    /// It was reached with help.
+    pub(super) was_punched: bool,
     /// How it is reached, for people.
     pub(super) way: String,
     commands: mpsc::Sender<Command>,
@@ -159,6 +164,9 @@ impl Member {
             pex_gate: PexGate::default(),
             pex_sender: PexSender::default(),
             takes_pex: false,
+            takes_holepunch: false,
+            punch_gate: PunchGate::default(),
+            was_punched: false,
             way,
             commands,
             task,
@@ -212,7 +220,7 @@ impl Swarm {
             .filter(|extension| match extension {
                 Extension::Pex => !is_private,
                 Extension::Metadata | Extension::DontHave => true,
-                Extension::Holepunch => false,
+                Extension::Holepunch => self.may_punch(),
             });
         let info_bytes = content.map(|content| content.metainfo.info().bytes().len());
         ExtendedHandshake {
@@ -241,10 +249,9 @@ impl Swarm {
         if let Some(upload_only) = handshake.upload_only {
             member.upload_only = upload_only;
         }
-        member.takes_pex |= handshake
-            .messages
-            .get(&Extension::Pex)
-            .is_some_and(|id| *id > 0);
+        let takes = |extension| handshake.messages.get(&extension).is_some_and(|id| *id > 0);
+        member.takes_pex |= takes(Extension::Pex);
+        member.takes_holepunch |= takes(Extension::Holepunch);
         if let (false, Some(port)) = (member.is_outgoing, handshake.port) {
             let listens = SocketAddr::new(member.address.ip(), port);
             member.listens = Some(listens);
@@ -271,6 +278,7 @@ impl Swarm {
             self.reserve(&PieceSet::new(member.claims.len()));
         }
         self.learning.remove_peer(key);
+        self.introductions.gone(key);
         self.shows_no_more(key, &member.claims);
         let now = self.now();
         self.choker.remove_peer(now, key);
@@ -364,7 +372,8 @@ impl Swarm {
                 let flags = PexFlags {
                     upload_only: member.upload_only,
                     utp: member.way.starts_with(UTP),
-                    reachable: member.is_outgoing,
+                    holepunch: member.takes_holepunch,
+                    reachable: member.is_outgoing && !member.was_punched,
                     ..PexFlags::default()
                 };
                 Some((member.listens?, flags))

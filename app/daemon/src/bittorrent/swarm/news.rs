@@ -31,6 +31,7 @@ impl Swarm {
             News::Claims(claim) => self.claims(key, claim),
             News::Handshake(handshake) => self.introduced(key, &handshake),
             News::Pex(pex) => self.pex(key, &pex),
+            News::Holepunch(punch) => self.holepunch(key, punch),
             News::Metadata {
                 piece,
                 total_bytes,
@@ -182,6 +183,9 @@ impl Swarm {
         };
         match member.pex_gate.admit(now) {
             PexVerdict::Take if !is_private => {
+                if member.takes_holepunch {
+                    self.introductions.told(key, pex);
+                }
                 let found = pex.added.iter().map(|peer| peer.addr).collect();
                 self.found_at(found, From::Pex);
             }
