@@ -106,7 +106,7 @@ const setting = (key, value, standard, help, live = false) => ({
 export const config = [
   setting("net.listen", "/ip4/0.0.0.0/tcp/4771", "/ip4/0.0.0.0/tcp/4771", "Addresses to listen on; without it port 4771, or a free one when that is taken"),
   setting("net.peers", "", "", "Peers to connect to at the start; addresses that end in /p2p/<peer id>"),
-  setting("net.lan", "true", "true", "Find peers on the local network, and ask the router for a port"),
+  setting("net.lan", "true", "true", "Find peers on the local network, and ask the router for ports, those of BitTorrent too"),
   setting("net.dht", "auto", "auto", "Part in the distributed hash table: auto, server (always answer) or client (only ask)"),
   setting("limits.up", "4MB/s", "off", "Bytes a second sent, such as 20MB/s; off for no limit", true),
   setting("limits.down", "off", "off", "Bytes a second received, such as 20MB/s; off for no limit", true),

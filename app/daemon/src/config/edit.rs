@@ -93,7 +93,11 @@ fn insert(document: &mut DocumentMut, key: &Key, text: &str) -> Result<(), Error
 fn to_value(key: &Key, text: &str) -> Value {
     let text = text.trim();
     if key.list {
-        let parts = text.trim_matches(['[', ']']).split(',');
+        // Addresses of IPv6 have such brackets too: [::1]:6881.
+        let inner = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        let parts = inner.unwrap_or(text).split(',');
         let parts = parts
             .map(|part| part.trim().trim_matches('"'))
             .filter(|part| !part.is_empty());

@@ -81,7 +81,7 @@ pub(super) const KEYS: [Key; 24] = [
     .list(),
     key(
         "net.lan",
-        "Find peers on the local network, and ask the router for a port",
+        "Find peers on the local network, and ask the router for ports, those of BitTorrent too",
         |config, value| value::boolean(value).map(|found| config.net.lan = found),
         |config| config.net.lan.to_string(),
     ),

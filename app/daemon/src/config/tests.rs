@@ -201,6 +201,24 @@ fn strange_files_are_refused() {
 }
 
 #[test]
+fn lists_of_ipv6_addresses_keep_their_brackets() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = "bittorrent.dht_nodes";
+    for (text, expected) in [
+        ("[::1]:6881", &["[::1]:6881"][..]),
+        ("[::1]:1,[::2]:2", &["[::1]:1", "[::2]:2"]),
+        (
+            "[\"[::1]:1\", \"a.example:2\"]",
+            &["[::1]:1", "a.example:2"],
+        ),
+        ("[a.example:2]", &["a.example:2"]),
+    ] {
+        set(dir.path(), key, Some(text)).unwrap();
+        assert_eq!(load(dir.path()).unwrap().bittorrent.dht_nodes, expected);
+    }
+}
+
+#[test]
 fn a_change_keeps_comments_and_order() {
     let dir = with_file("# mine\n[limits]\nup = \"1MB/s\" # evenings\n# below\ndown = \"off\"\n");
     let report = set(dir.path(), "limits.up", Some("2 MB/s")).unwrap();
