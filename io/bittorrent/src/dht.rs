@@ -1,8 +1,9 @@
 //! The DHT, in which peers find each other without a tracker (BEP 5, 42, 43).
 //!
-//! A [`DhtHandle`] is one node of it. The protocol is that of the crate `mainline`, which knows IPv4
-//! only and runs a thread of its own: one that looks around twenty times a second, even when nothing
-//! happens.
+//! A [`DhtHandle`] is one node of it, or two: those of IPv4 and of IPv6 are networks apart (BEP 32). The
+//! protocol over IPv4 is that of the crate `mainline`, which knows nothing else and runs a thread of its
+//! own: one that looks around twenty times a second, even when nothing happens. Over IPv6 it is
+//! [`Six`].
 //!
 //! `mainline` takes nodes to begin with when it starts, and none later. Those that are told later
 //! ([`DhtHandle::add_node`]) are kept until it is needed that they help: when no node answers, it is
@@ -13,6 +14,7 @@ mod filter;
 mod keeper;
 mod lookup;
 mod seeds;
+mod six;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
@@ -23,6 +25,7 @@ use potluck_bittorrent::InfoHashV1;
 use tokio::sync::mpsc;
 
 use keeper::Inner;
+pub use six::{Six, SixOptions, global_ipv6};
 
 /// Most addresses of nodes that are kept for the next time.
 pub const MAX_SAVED_NODES: usize = 64;
@@ -60,6 +63,8 @@ pub struct DhtOptions {
     /// Where nodes that answered are kept for the next time: a text of addresses, one a line, at most
     /// [`MAX_SAVED_NODES`].
     pub nodes_file: Option<PathBuf>,
+    /// The node for IPv6, if there is to be one.
+    pub six: Option<SixOptions>,
 }
 
 /// What can go wrong with the DHT.
@@ -103,25 +108,46 @@ pub struct DhtInfo {
 #[derive(Clone, Debug)]
 pub struct DhtHandle {
     inner: Arc<Inner>,
+    six: Option<Six>,
 }
 
 impl DhtHandle {
     /// Starts a node. Names of nodes are looked up first, for a few seconds at most.
     ///
     /// # Errors
-    /// When the port is taken.
-    pub async fn start(options: DhtOptions) -> Result<Self, DhtError> {
+    /// When the port is taken. That of IPv6 can be another one, and is left out if there can be none.
+    pub async fn start(mut options: DhtOptions) -> Result<Self, DhtError> {
+        let wanted = options.six.take();
         let inner = keeper::start(options).await?;
-        Ok(Self { inner })
+        let six = match wanted {
+            Some(options) => match Six::start(options).await {
+                Ok(six) => Some(six),
+                Err(error) => {
+                    tracing::warn!(%error, "no part in the DHT over IPv6");
+                    None
+                }
+            },
+            None => None,
+        };
+        Ok(Self { inner, six })
     }
 
-    /// Looks for peers of a torrent. They come as nodes tell them, each once and at most
+    /// The node for IPv6, if there is one.
+    #[must_use]
+    pub fn six(&self) -> Option<&Six> {
+        self.six.as_ref()
+    }
+
+    /// Looks for peers of a torrent. They come as nodes tell them, each once and of each family at most
     /// [`MAX_FOUND_PEERS`]; the end of the channel is the end of the search, after a minute at most.
     /// Addresses are whatever strangers claim, but no address of this machine and none that can't be.
     /// To drop the receiver ends it.
     #[must_use]
-    pub fn get_peers(&self, torrent: InfoHashV1) -> mpsc::Receiver<Vec<SocketAddrV4>> {
+    pub fn get_peers(&self, torrent: InfoHashV1) -> mpsc::Receiver<Vec<SocketAddr>> {
         let (found, receiver) = mpsc::channel(FOUND_QUEUE);
+        if let Some(six) = self.six.clone() {
+            tokio::spawn(six.search(torrent, found.clone()));
+        }
         tokio::spawn(lookup::search(self.inner.clone(), torrent, found));
         receiver
     }
@@ -131,15 +157,22 @@ impl DhtHandle {
     /// come from (`implied_port`), which is the one of a uTP socket only if it is shared.
     ///
     /// # Errors
-    /// When no node takes it, within two minutes.
+    /// When no node takes it, within two minutes. One of either family is enough.
     pub async fn announce(&self, torrent: InfoHashV1, port: Option<u16>) -> Result<(), DhtError> {
-        lookup::announce(&self.inner, torrent, port).await
+        let over_v4 = lookup::announce(&self.inner, torrent, port);
+        let Some(six) = &self.six else {
+            return over_v4.await;
+        };
+        let (over_v4, over_v6) = tokio::join!(over_v4, six.announce(torrent, port));
+        over_v6.or(over_v4)
     }
 
-    /// Tells of a node: one that a peer named (`PORT`), or a torrent. Those of IPv6 are not used.
+    /// Tells of a node: one that a peer named (`PORT`), or a torrent.
     pub fn add_node(&self, node: SocketAddr) {
-        if let SocketAddr::V4(node) = node {
-            self.inner.add_node(node);
+        match (node, &self.six) {
+            (SocketAddr::V4(node), _) => self.inner.add_node(node),
+            (SocketAddr::V6(node), Some(six)) => six.add_node(node),
+            (SocketAddr::V6(_), None) => {}
         }
     }
 
@@ -181,7 +214,12 @@ impl DhtHandle {
 
     /// Ends the node for all handles, and keeps the nodes it knows for the next time.
     pub async fn shutdown(&self) {
-        self.inner.shutdown().await;
+        let six = async {
+            if let Some(six) = &self.six {
+                six.shutdown().await;
+            }
+        };
+        tokio::join!(self.inner.shutdown(), six);
     }
 }
 

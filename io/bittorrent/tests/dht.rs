@@ -18,6 +18,7 @@ fn options(bootstrap: &[SocketAddrV4], role: DhtRole) -> DhtOptions {
         bootstrap: Some(bootstrap.iter().map(ToString::to_string).collect()),
         role,
         nodes_file: None,
+        six: None,
     }
 }
 
@@ -44,7 +45,7 @@ async fn network(size: usize) -> (Vec<DhtHandle>, SocketAddrV4) {
 }
 
 /// All peers that a search finds.
-async fn peers(node: &DhtHandle, torrent: InfoHashV1) -> Vec<SocketAddrV4> {
+async fn peers(node: &DhtHandle, torrent: InfoHashV1) -> Vec<SocketAddr> {
     let mut search = node.get_peers(torrent);
     let mut found = Vec::new();
     while let Some(peers) = timeout(LONG, search.recv()).await.unwrap() {
@@ -53,8 +54,8 @@ async fn peers(node: &DhtHandle, torrent: InfoHashV1) -> Vec<SocketAddrV4> {
     found
 }
 
-fn local(port: u16) -> SocketAddrV4 {
-    SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)
+fn local(port: u16) -> SocketAddr {
+    SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).into()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +73,7 @@ async fn one_announces_and_another_finds_it() {
     client.announce(TORRENT, None).await.unwrap();
     let mut found = peers(leecher, TORRENT).await;
     found.sort();
-    let mut expected = [local(45_555), address(&client).await];
+    let mut expected = [local(45_555), address(&client).await.into()];
     expected.sort();
     assert_eq!(found, expected);
     let info = client.info().await.unwrap();
@@ -131,7 +132,7 @@ async fn a_port_that_is_taken() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let taken = socket.local_addr().unwrap().port();
     let start = DhtHandle::start(DhtOptions {
-        listen: Some(local(taken)),
+        listen: Some(SocketAddrV4::new(Ipv4Addr::LOCALHOST, taken)),
         ..options(&[], DhtRole::ReadOnly)
     });
     let error = start.await.unwrap_err();

@@ -13,6 +13,7 @@
 mod bencode;
 pub mod blocklist;
 pub mod choke;
+pub mod dht;
 pub mod holepunch;
 mod infohash;
 pub mod lsd;

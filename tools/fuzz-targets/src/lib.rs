@@ -9,6 +9,7 @@ use std::path::PathBuf;
 mod bittorrent_session;
 mod bittorrent_wire;
 mod blocklist;
+mod dht;
 mod journal;
 mod link;
 mod lsd;
@@ -28,6 +29,7 @@ mod wire_control;
 pub use bittorrent_session::bittorrent_session;
 pub use bittorrent_wire::bittorrent_wire;
 pub use blocklist::blocklist;
+pub use dht::dht;
 pub use journal::journal;
 pub use link::link;
 pub use lsd::lsd;
@@ -62,7 +64,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     Target {
         name: "bittorrent_session",
         run: bittorrent_session,
@@ -77,6 +79,11 @@ pub const TARGETS: [Target; 17] = [
         name: "blocklist",
         run: blocklist,
         seeds: blocklist::seeds,
+    },
+    Target {
+        name: "dht",
+        run: dht,
+        seeds: dht::seeds,
     },
     Target {
         name: "journal",

@@ -51,7 +51,7 @@ fn path(path: &Path) -> &str {
 }
 
 /// A machine may have no IPv6, where nothing can be shown about it.
-fn has_ipv6() -> bool {
+pub(crate) fn has_ipv6() -> bool {
     let has = TcpListener::bind((V6, 0)).is_ok();
     if !has {
         eprintln!("\n*** LEFT OUT: nothing is shown about IPv6, which this machine lacks. ***\n");

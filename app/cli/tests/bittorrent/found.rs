@@ -1,14 +1,17 @@
 //! Peers are found, each way alone.
 
+use crate::discovery::has_ipv6;
 use crate::support::{Scratch, assert_same_tree, write_tree};
 use crate::{TREE, create, seed_at, settle};
-use potluck_bittorrent_net::dht::{DhtHandle, DhtOptions, DhtRole};
+use potluck_bittorrent_net::dht::{DhtHandle, DhtOptions, DhtRole, Six, SixOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Nodes of a DHT of this machine.
 const NODES: usize = 30;
+const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn node(bootstrap: Vec<String>) -> DhtHandle {
     let options = DhtOptions {
@@ -16,6 +19,7 @@ async fn node(bootstrap: Vec<String>) -> DhtHandle {
         bootstrap: Some(bootstrap),
         role: DhtRole::Server,
         nodes_file: None,
+        six: None,
     };
     DhtHandle::start(options).await.unwrap()
 }
@@ -28,14 +32,50 @@ async fn by_the_dht_alone() {
     for _ in 1..NODES {
         others.push(node(vec![way_in.clone()]).await);
     }
-    let scratch = Scratch::new("torrent_dht");
+    found_by("torrent_dht", &way_in);
+    drop(others);
+}
+
+async fn node_v6(bootstrap: Vec<String>) -> Six {
+    let options = SixOptions {
+        listen: SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 0),
+        bootstrap: Some(bootstrap),
+        read_only: false,
+        nodes_file: None,
+    };
+    Six::start(options).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_the_dht_over_ipv6_alone() {
+    if !has_ipv6() {
+        return;
+    }
+    let first = node_v6(Vec::new()).await;
+    let way_in = first.local().to_string();
+    let mut others = Vec::new();
+    for _ in 1..NODES {
+        others.push(node_v6(vec![way_in.clone()]).await);
+    }
+    // Who came in knows others than the one by whom it came.
+    for other in &others {
+        let end = Instant::now() + PATIENCE;
+        while other.nodes().await.len() < 2 {
+            assert!(Instant::now() < end, "nobody is known");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    found_by("torrent_dht6", &way_in);
+    drop(others);
+}
+
+/// A seed and who fetches from it know nobody but a node of the DHT.
+fn found_by(name: &str, way_in: &str) {
+    let scratch = Scratch::new(name);
     let folder = scratch.path("given/folder");
     write_tree(&folder, &TREE, 11);
     let torrent = create(&scratch, &folder, "hybrid", "folder.torrent");
-    let settings = [
-        ("bittorrent.dht", "true"),
-        ("bittorrent.dht_nodes", way_in.as_str()),
-    ];
+    let settings = [("bittorrent.dht", "true"), ("bittorrent.dht_nodes", way_in)];
     let out = scratch.path("out");
     tokio::task::block_in_place(|| {
         settle(&scratch, "seed", &settings);
@@ -46,7 +86,6 @@ async fn by_the_dht_alone() {
         run.arg(&out).json().ok();
     });
     assert_same_tree(&folder, &out);
-    drop(others);
 }
 
 /// Serves files below a folder, parts of them when asked. Gives the port.

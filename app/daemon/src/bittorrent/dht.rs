@@ -2,12 +2,14 @@
 
 use super::Torrents;
 use crate::context::Context;
-use potluck_bittorrent_net::dht::{DhtHandle, DhtOptions, DhtRole};
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use potluck_bittorrent_net::dht::{DhtHandle, DhtOptions, DhtRole, SixOptions, global_ipv6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::sync::Arc;
 
 /// In the data directory: nodes that answered the last time.
 const NODES_FILE: &str = "dht-nodes";
+/// The same, of those of IPv6.
+const NODES_FILE_V6: &str = "dht-nodes-ipv6";
 
 impl Torrents {
     /// The node, unless the owner wants none or there can be none.
@@ -28,6 +30,22 @@ impl Torrents {
         } else {
             Ipv4Addr::UNSPECIFIED
         };
+        // Over IPv6, only who is on the internet by it is worth being there.
+        let ip_v6 = match is_local {
+            true => nodes
+                .iter()
+                .any(|node| is_v6(node))
+                .then_some(Ipv6Addr::LOCALHOST),
+            false => global_ipv6().map(|_| Ipv6Addr::UNSPECIFIED),
+        };
+        let six = |port| {
+            ip_v6.map(|ip| SixOptions {
+                listen: SocketAddrV6::new(ip, port, 0, 0),
+                bootstrap: (!nodes.is_empty()).then(|| nodes.clone()),
+                read_only: settings.in_command,
+                nodes_file: (!is_local).then(|| ctx.data.join(NODES_FILE_V6)),
+            })
+        };
         let options = |port| DhtOptions {
             listen: Some(SocketAddrV4::new(ip, port)),
             bootstrap: (!nodes.is_empty()).then(|| nodes.clone()),
@@ -37,6 +55,7 @@ impl Torrents {
                 DhtRole::WhenReachable
             },
             nodes_file: (!is_local).then(|| ctx.data.join(NODES_FILE)),
+            six: six(port),
         };
         // The same number as for connections, if it is free there too; uTP has that, so the next one then.
         let port = self.port().unwrap_or_default();
@@ -71,7 +90,16 @@ impl Torrents {
     }
 }
 
-fn is_loopback(node: &str) -> bool {
+/// The address of a node that is not told by a name.
+fn ip(node: &str) -> Option<IpAddr> {
     let host = node.rsplit_once(':').map_or(node, |(host, _)| host);
-    host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host.trim_matches(['[', ']']).parse().ok()
+}
+
+fn is_loopback(node: &str) -> bool {
+    ip(node).is_some_and(|ip| ip.is_loopback())
+}
+
+fn is_v6(node: &str) -> bool {
+    ip(node).is_some_and(|ip| ip.is_ipv6())
 }

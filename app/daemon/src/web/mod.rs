@@ -4,8 +4,8 @@ mod activity;
 mod content;
 mod host;
 mod listen;
-mod torrents;
 mod outside;
+mod torrents;
 mod uploads;
 
 pub(crate) use listen::{Ears, listen};

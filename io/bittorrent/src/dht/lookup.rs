@@ -1,7 +1,7 @@
 //! Searches for peers, and announces.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddrV4;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ enum End {
 pub(super) async fn search(
     inner: Arc<Inner>,
     torrent: InfoHashV1,
-    found: mpsc::Sender<Vec<SocketAddrV4>>,
+    found: mpsc::Sender<Vec<SocketAddr>>,
 ) {
     let deadline = Instant::now() + SEARCH_TIME;
     let work = async {
@@ -53,7 +53,7 @@ pub(super) async fn search(
 async fn once(
     inner: &Inner,
     torrent: InfoHashV1,
-    found: &mpsc::Sender<Vec<SocketAddrV4>>,
+    found: &mpsc::Sender<Vec<SocketAddr>>,
     seen: &mut BTreeSet<SocketAddrV4>,
     restarts: &mut watch::Receiver<u64>,
 ) -> End {
@@ -81,6 +81,7 @@ async fn once(
         peers.retain(|peer| is_usable(*peer, inner.is_local) && !seen.contains(peer));
         peers.truncate(room);
         peers.retain(|peer| seen.insert(*peer));
+        let peers: Vec<SocketAddr> = peers.into_iter().map(SocketAddr::V4).collect();
         if !peers.is_empty() && found.send(peers).await.is_err() || room == 0 {
             return End::Done;
         }

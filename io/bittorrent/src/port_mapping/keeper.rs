@@ -12,6 +12,8 @@ use super::{MappedPort, Mapping, MappingError, MappingOptions, Protocol, Wish, i
 
 /// Ports outside that are tried when another machine has the one that was wished.
 const MAX_TRIES: usize = 6;
+/// Half of the first pause after a search that came to nothing; it doubles each time.
+const SOON: Duration = Duration::from_secs(15);
 /// The router takes only mappings that last (UPnP error 725).
 const PERMANENT_ONLY: u16 = 725;
 /// The port outside is another machine's, or the router's own (718, and 727 and 729 of some).
@@ -25,6 +27,8 @@ pub(super) struct Keeper {
     router: Option<Router>,
     /// What it was asked for and may have granted, as it knows it.
     asked: BTreeSet<(Protocol, u16)>,
+    /// Searches in a row that came to nothing.
+    failures: u32,
 }
 
 impl Keeper {
@@ -39,6 +43,7 @@ impl Keeper {
             told,
             router: None,
             asked: BTreeSet::new(),
+            failures: 0,
         }
     }
 
@@ -75,6 +80,10 @@ impl Keeper {
             self.router = None;
             result = self.ask(wishes).await;
         }
+        self.failures = match result {
+            Ok(()) => 0,
+            Err(_) => self.failures.saturating_add(1),
+        };
         match result {
             Ok(()) if self.told.borrow().trouble.is_none() => self.options.lease / 2,
             Ok(()) => self.options.again.min(self.options.lease / 2),
@@ -85,7 +94,9 @@ impl Keeper {
                     trouble: Some(error.to_string()),
                     ..Mapping::default()
                 });
-                self.options.again
+                // It may be about to start, or have been busy.
+                let soon = SOON * 2u32.pow(self.failures.min(8));
+                self.options.again.min(soon)
             }
         }
     }

@@ -5,7 +5,6 @@ use super::super::super::names;
 use super::{Facts, Found};
 use crate::context::Context;
 use potluck_bittorrent::InfoHashes;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -32,7 +31,7 @@ pub(super) async fn search(
             let mut peers = dht.get_peers(name);
             while let Some(peers) = peers.recv().await {
                 let found = Found {
-                    addresses: peers.into_iter().map(SocketAddr::V4).collect(),
+                    addresses: peers,
                     from: From::Dht,
                 };
                 if told.send(found).await.is_err() {
