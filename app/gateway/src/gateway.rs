@@ -76,7 +76,6 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway that listens there, for holders of `token`, and what answers until `stop`.
-    #[must_use]
     pub fn new(
         host: Arc<dyn Host>,
         journal: Arc<Journal>,

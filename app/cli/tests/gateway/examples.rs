@@ -151,6 +151,17 @@ fn every_route_has_an_example_and_every_example_a_route() {
     }
 }
 
+/// A film that browsers do not play, where there is a program to make one.
+fn evening(scratch: &Scratch) -> Option<PathBuf> {
+    let path = scratch.path("evening.mkv");
+    let mut make = Command::new("ffmpeg");
+    make.args(["-v", "error", "-nostdin", "-f", "lavfi", "-i"])
+        .args(["testsrc=duration=2:size=160x120:rate=10", "-c:v", "mpeg4"])
+        .arg(&path);
+    let made = is_there("ffmpeg") && make.status().unwrap().success();
+    made.then_some(path)
+}
+
 /// Where the examples are run: a node, another one that gives, and what the examples call them.
 struct Stage {
     names: BTreeMap<&'static str, String>,
@@ -178,6 +189,7 @@ impl Stage {
         let link = giver.share(&given);
         let film = scratch.path("film.mp4");
         write_file(&film, 700_000, 4);
+        let evening = evening(&scratch).map(|path| cid(&giver.share(&path)));
         let torrent = scratch.path("film.torrent");
         scratch
             .run("maker", ["torrent", "create", "-o"])
@@ -195,6 +207,7 @@ impl Stage {
             ("FILM", text(&film)),
             ("TORRENT", text(&torrent)),
             ("OUT", text(&scratch.path("out"))),
+            ("EVENING", evening.unwrap_or_default()),
         ]);
         // What is run is curl, with a word about how it went at the end.
         let programs = scratch.path("programs");

@@ -50,7 +50,8 @@ mod tests {
             .map(|port| SocketAddrV4::new([192, 168, 100, 100].into(), 65_000 + port))
             .collect();
         save(&path, &nodes).unwrap();
-        assert_eq!(load(&path).unwrap(), nodes[..MAX_SAVED_NODES]);
+        let loaded: Vec<SocketAddrV4> = load(&path).unwrap();
+        assert_eq!(loaded, nodes[..MAX_SAVED_NODES]);
         fs::write(&path, b"x\n1.2.3.4:5 \n\xff\n[::1]:6\n1.2.3.4\n").unwrap();
         let v4: Vec<SocketAddrV4> = load(&path).unwrap();
         assert_eq!(v4, ["1.2.3.4:5".parse().unwrap()]);

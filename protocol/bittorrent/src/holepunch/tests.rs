@@ -169,9 +169,9 @@ fn what_is_told_is_bounded() {
         all.ask(seconds(1), &place).is_some()
     });
     assert_eq!(asked.count(), 20);
-    let known = (1..=5000).filter(|port| {
+    let known = (1..=5000_u64).filter(|port| {
         let place = at(&format!("203.0.113.2:{port}"));
-        all.ask(seconds(u64::from(*port) * 100), &place).is_some()
+        all.ask(seconds(*port * 100), &place).is_some()
     });
     assert_eq!(known.count(), 500);
 }
