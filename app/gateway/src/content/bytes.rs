@@ -53,13 +53,13 @@ pub(super) async fn answer(
         header::CONTENT_DISPOSITION,
         &disposition(named.name, named.as_download),
     );
-    let kind = media::of(named.name, &file).await;
     let wanted = wanted_of(request, tag.as_ref(), file.bytes);
     let is_head = request.method == Method::HEAD;
     let reader = (!is_head).then(|| Counted {
-        reader: file.reader,
+        reader: Arc::clone(&file.reader),
         sent: gateway.counters.content(),
     });
+    let (kind, begun) = kind_of(named, &file, &wanted, reader.as_ref()).await;
     let mut response = match wanted {
         Wanted::Nothing => {
             set(
@@ -71,14 +71,19 @@ pub(super) async fn answer(
             let text = "the file has no such bytes\n";
             return (StatusCode::RANGE_NOT_SATISFIABLE, common, text).into_response();
         }
-        Wanted::Whole => one(StatusCode::OK, reader.as_ref(), 0..file.bytes),
+        Wanted::Whole => {
+            let body = read(reader.as_ref(), 0..file.bytes);
+            one(StatusCode::OK, body, file.bytes)
+        }
         Wanted::One(range) => {
             set(
                 &mut common,
                 header::CONTENT_RANGE,
                 &content_range(&range, file.bytes),
             );
-            one(StatusCode::PARTIAL_CONTENT, reader.as_ref(), range)
+            let length = range.end - range.start;
+            let body = begun.or_else(|| read(reader.as_ref(), range));
+            one(StatusCode::PARTIAL_CONTENT, body, length)
         }
         Wanted::Many(ranges) => match many(reader, &ranges, file.bytes, &kind) {
             Ok(response) => response,
@@ -134,13 +139,44 @@ impl Counted {
     }
 }
 
-/// One run of bytes.
-fn one(status: StatusCode, reader: Option<&Counted>, range: Range<u64>) -> Response {
-    let length = range.end - range.start;
-    let body = match reader {
-        Some(reader) if length > 0 => Body::from_stream(reader.read(range)),
-        _ => Body::empty(),
+/// The media type, and the bytes of a single part if looking for it took them along: where the name does
+/// not tell the type, what was asked for is fetched at the same time as the first bytes that do.
+async fn kind_of(
+    named: &Named<'_>,
+    file: &OpenedFile,
+    wanted: &Wanted,
+    reader: Option<&Counted>,
+) -> (String, Option<Bytestream>) {
+    if let Some(kind) = media::by_name(named.name) {
+        return (kind, None);
+    }
+    let part = match wanted {
+        Wanted::One(range) => read(reader, range.clone()),
+        _ => None,
     };
+    match part {
+        Some(part) => {
+            let (kind, part) = futures::join!(media::by_start(file), begin(part));
+            (kind, Some(part))
+        }
+        None => (media::by_start(file).await, None),
+    }
+}
+
+/// The same bytes, the first of which are here.
+async fn begin(mut bytes: Bytestream) -> Bytestream {
+    let first = bytes.next().await;
+    stream::iter(first).chain(bytes).boxed()
+}
+
+fn read(reader: Option<&Counted>, range: Range<u64>) -> Option<Bytestream> {
+    let reader = reader.filter(|_| !range.is_empty())?;
+    Some(reader.read(range))
+}
+
+/// One run of bytes.
+fn one(status: StatusCode, bytes: Option<Bytestream>, length: u64) -> Response {
+    let body = bytes.map_or_else(Body::empty, Body::from_stream);
     let mut response = (status, body).into_response();
     set(
         response.headers_mut(),

@@ -8,7 +8,7 @@ const LOOK: u64 = 8192;
 const UNKNOWN: &str = "application/octet-stream";
 
 /// Media type by the name.
-fn by_name(name: &str) -> Option<String> {
+pub(super) fn by_name(name: &str) -> Option<String> {
     let kind = mime_guess::from_path(name).first()?;
     let kind = kind.essence_str();
     Some(if is_text(kind) {
@@ -24,11 +24,8 @@ pub fn media_type(name: &str) -> String {
     by_name(name).unwrap_or_else(|| UNKNOWN.to_owned())
 }
 
-/// Media type by the name, or else by the first bytes.
-pub(super) async fn of(name: &str, file: &OpenedFile) -> String {
-    if let Some(kind) = by_name(name) {
-        return kind;
-    }
+/// Media type by the first bytes.
+pub(super) async fn by_start(file: &OpenedFile) -> String {
     if file.bytes == 0 {
         return UNKNOWN.to_owned();
     }
