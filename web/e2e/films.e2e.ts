@@ -12,7 +12,7 @@ import { untilPlaying } from "./video";
 
 const SECONDS = 120;
 /** Of the film's own pictures: what a browser may take to show the first after a click, or a leap. */
-const SOON_MS = 6000;
+const SOON_MS = 12_000;
 
 const linkIn = (printed: string) => /potluck:\S+/.exec(printed)?.[0] ?? printed;
 

@@ -79,8 +79,8 @@ fn rules_hold_while_their_time_is_and_a_pause_ends_well() {
     let giver = scratch.node("giver").start();
     let link = giver.share(&file);
     let taker = scratch.node("taker").peer(giver.address());
-    let noon = Instant::now() + Duration::from_secs(20);
-    let taker = taker.env("TZ", noon_in(20)).start();
+    let noon = Instant::now() + Duration::from_secs(45);
+    let taker = taker.env("TZ", noon_in(45)).start();
     taker.run(["config", "set", "limits.down", "40MB/s"]).ok();
     set(
         &taker,

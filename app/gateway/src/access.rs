@@ -2,8 +2,8 @@
 
 use crate::gateway::random;
 use potluck_api::ErrorBody;
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq as _;
 
@@ -20,6 +20,26 @@ pub(crate) struct Access {
     tickets: Secrets,
     sessions: Secrets,
     content_key: OnceLock<String>,
+    passes: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+/// A secret that opens one content while this is there.
+pub(crate) struct Pass {
+    key: String,
+    all: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+impl Pass {
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&self.key);
+    }
 }
 
 impl Access {
@@ -29,6 +49,7 @@ impl Access {
             tickets: Secrets::new(TICKET_TIME),
             sessions: Secrets::new(SESSION_TIME),
             content_key: OnceLock::new(),
+            passes: Arc::default(),
         }
     }
 
@@ -51,9 +72,23 @@ impl Access {
         Ok(self.content_key.get_or_init(|| key))
     }
 
-    /// Whether this is the key of content.
-    pub(crate) fn is_content_key(&self, given: &str) -> bool {
-        self.content_key.get().is_some_and(|key| same(key, given))
+    /// Lets a program in to what one link leads to. Others see what a program is told.
+    pub(crate) fn pass(&self, link: &str) -> Result<Pass, ErrorBody> {
+        let key = random()?;
+        let mut all = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(key.clone(), link.to_owned());
+        drop(all);
+        Ok(Pass {
+            key,
+            all: Arc::clone(&self.passes),
+        })
+    }
+
+    /// Whether this is the key of content, or a pass for this link.
+    pub(crate) fn opens(&self, given: &str, link: Option<&str>) -> bool {
+        let is_key = self.content_key.get().is_some_and(|key| same(key, given));
+        let all = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        is_key || link.is_some() && all.get(given).map(String::as_str) == link
     }
 
     /// A secret that opens one session.
@@ -141,10 +176,16 @@ mod tests {
     #[test]
     fn the_key_of_content_opens_nothing_else() {
         let access = Access::new("token");
-        assert!(!access.is_content_key(""));
+        assert!(!access.opens("", None));
         let key = access.content_key().unwrap().to_owned();
         assert_eq!(access.content_key().unwrap(), key);
-        assert!(access.is_content_key(&key) && !access.is_content_key("token"));
+        assert!(access.opens(&key, None) && !access.opens("token", None));
+        let pass = access.pass("bafk").unwrap();
+        let of = pass.key().to_owned();
+        assert!(access.opens(&of, Some("bafk")));
+        assert!(!access.opens(&of, Some("other")) && !access.opens(&of, None));
+        drop(pass);
+        assert!(!access.opens(&of, Some("bafk")));
         assert!(!access.is_token(&key) && !access.is_session(&key));
     }
 

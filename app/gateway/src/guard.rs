@@ -8,6 +8,7 @@
 //! Beyond loopback there are the two names that the owner gave, and a secret is asked of everybody.
 
 use crate::answer::ApiError;
+use crate::content::named;
 use crate::gateway::Gateway;
 use crate::names::{Names, Site};
 use crate::pages;
@@ -186,8 +187,9 @@ pub(crate) fn is_content_locked(gateway: &Gateway, names: &Names) -> bool {
 fn may_read(gateway: &Gateway, names: &Names, request: &Request) -> Result<(), Box<Response>> {
     let given = request.headers().get(header::AUTHORIZATION);
     let has_key = || {
-        let (key, _) = split_key(request.uri().path());
-        key.is_some_and(|key| gateway.access.is_content_key(key))
+        let (key, path) = split_key(request.uri().path());
+        let link = named(path);
+        key.is_some_and(|key| gateway.access.opens(key, link.as_deref()))
     };
     let is_open = !is_content_locked(gateway, names);
     if is_open || has_key() || given.is_some_and(|given| is_token(gateway, given)) {

@@ -37,7 +37,7 @@ const BUFFER: usize = 64 * 1024;
 /// owner gets in.
 const MAX_OUTSIDE: usize = 512;
 /// How long one that was asked to go may take to send what it has begun.
-const LEAVE: Duration = Duration::from_secs(1);
+const LEAVE: Duration = STALL;
 /// How long to wait when the system gives no connection, as when it has no files left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 

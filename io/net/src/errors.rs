@@ -102,7 +102,8 @@ pub enum OpenError {
     /// There is no connection with the peer.
     #[error("not connected")]
     NotConnected,
-    /// The peer does not speak the protocol.
+    /// The peer does not speak the protocol. It may turn out only when the pipe is read, as an error of
+    /// reading.
     #[error("the peer does not speak {}", .0.protocol())]
     Unsupported(Channel),
     /// The peer did not answer in time.

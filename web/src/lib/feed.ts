@@ -90,18 +90,23 @@ export function feed(video: HTMLVideoElement, film: Feed, failed: (words: string
       of.addEventListener("updateend", () => resolve(), { once: true });
     });
 
-  /** Puts bytes in, unless they are not wanted any more; where there is no room, what was shown goes. */
+  /**
+   * Puts bytes in, unless they are not wanted any more; where there is no room, what was shown goes. `false`
+   * when that is not enough: so much is ahead that more has to wait.
+   */
   const put = async (of: SourceBuffer, bytes: BufferSource, signal: AbortSignal) => {
     for (let attempt = 0; ; attempt += 1) {
       await idle(of);
-      if (signal.aborted || source.readyState === "closed") return;
+      if (signal.aborted || source.readyState === "closed") return true;
       try {
         of.appendBuffer(bytes);
-        return await idle(of);
+        await idle(of);
+        return true;
       } catch (error) {
         const isFull = error instanceof DOMException && error.name === "QuotaExceededError";
         const until = video.currentTime - BEHIND;
-        if (!isFull || attempt > 0 || until <= 0) throw error;
+        if (!isFull) throw error;
+        if (attempt > 0 || until <= 0) return false;
         of.remove(0, until);
       }
     }
@@ -138,10 +143,10 @@ export function feed(video: HTMLVideoElement, film: Feed, failed: (words: string
         const { done, value } = await reader.read();
         if (control.signal.aborted) return;
         if (done) break;
-        await put(of, value, control.signal);
+        const hasRoom = await put(of, value, control.signal);
         if (control.signal.aborted) return;
         look();
-        if (ahead() > AHEAD) {
+        if (!hasRoom || ahead() > AHEAD) {
           fetching = null;
           control.abort();
           return;

@@ -347,7 +347,7 @@ fn objects(kind: &str, body: &str) -> Vec<(String, Value)> {
             });
             blocks.collect()
         }
-        "" => Vec::new(),
+        "" | "video/mp4" => Vec::new(),
         other => panic!("{other}"),
     }
 }
@@ -401,8 +401,16 @@ fn examples_answer_as_they_say() {
         return;
     }
     let mut stage = Stage::set_up();
+    let has_film = stage
+        .names
+        .get("EVENING")
+        .is_some_and(|cid| !cid.is_empty());
     let mut wrong = Vec::new();
     for example in examples() {
+        if example.route.contains("/video") && !has_film {
+            eprintln!("LEFT OUT: {}", example.route);
+            continue;
+        }
         let (told, body) = try_it(&stage, &example);
         match told {
             Ok(()) => stage.remember(&example.route, &body),

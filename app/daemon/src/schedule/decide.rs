@@ -3,7 +3,7 @@
 use super::rule::{DAY, Rule};
 use jiff::civil::{DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use potluck_api::Rate;
 
 /// Days that are looked ahead: after a week everything repeats.
@@ -86,7 +86,9 @@ pub(crate) fn moment(zone: &TimeZone, now: Timestamp, until: DateTime) -> Option
     let is_gap = matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. });
     let first = ambiguous.clone().compatible().ok()?.timestamp();
     if is_gap {
-        return zone.preceding(first).next().map(|it| it.timestamp());
+        // Where the edge is the gap's beginning, the change is at that very moment.
+        let after = first.checked_add(SignedDuration::from_nanos(1)).ok()?;
+        return zone.preceding(after).next().map(|it| it.timestamp());
     }
     if first > now {
         return Some(first);

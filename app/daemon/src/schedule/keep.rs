@@ -8,6 +8,8 @@ use potluck_api::{Rate, ScheduleStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Nothing is looked at more often.
+const SOONEST: Duration = Duration::from_millis(20);
 /// The clock is looked at this often at least: it can be set, and a machine can have slept.
 const LOOK: Duration = Duration::from_secs(20);
 
@@ -40,7 +42,7 @@ fn wait(config: &Config) -> Option<Duration> {
     let left = next.map(|next| next.duration_since(now.timestamp()));
     let left = left.map_or(LOOK, |left| left.try_into().unwrap_or_default());
     // Not before the moment, by however little.
-    Some((left + Duration::from_millis(5)).min(LOOK))
+    Some((left + Duration::from_millis(5)).clamp(SOONEST, LOOK))
 }
 
 fn end(now: &Zoned, decision: &Decision) -> Option<Timestamp> {

@@ -198,6 +198,12 @@ fn rules_go_by_the_clock_on_the_wall_when_it_is_put_forward_and_back() {
         look("2026-03-29T01:00:00Z"),
         (true, "2026-03-29T02:00:00Z".into())
     );
+    // A rule that begins where the hour is left out begins with the hour after it.
+    let night: Vec<Rule> = vec!["daily 02:00-04:00 pause".parse().unwrap()];
+    let now = "2026-03-28T22:00:00Z".parse::<Timestamp>().unwrap();
+    let until = decide(&night, zone.to_datetime(now)).until.unwrap();
+    let until = moment(&zone, now, until).unwrap();
+    assert_eq!(until.to_string(), "2026-03-29T01:00:00Z");
     // 25 October 2026: 02:30 comes twice, and the rule begins at the first.
     assert_eq!(
         look("2026-10-25T00:29:00Z"),

@@ -6,7 +6,7 @@ mod page;
 mod ranges;
 
 use crate::gateway::Gateway;
-use crate::guard::{is_for_pages, split_key};
+use crate::guard::{is_content_locked, is_for_pages, split_key};
 use crate::host::{FolderEntry, FolderEntryKind, OpenError, Opened, OpenedKind};
 use crate::names::Names;
 use crate::pages::set;
@@ -85,6 +85,11 @@ struct Target {
     is_folder: bool,
 }
 
+/// The link in a path of content.
+pub(crate) fn named(path: &str) -> Option<String> {
+    Some(parse(path)?.what)
+}
+
 /// `GET` and `HEAD`.
 pub(crate) async fn answer(
     State(gateway): State<Arc<Gateway>>,
@@ -115,6 +120,9 @@ pub(crate) async fn answer(
         )
             .into_response()
     };
+    if is_content_locked(&gateway, &names) {
+        make_private(response.headers_mut());
+    }
     secure(response.headers_mut(), &names.pages, asked_by_pages);
     response
 }
@@ -211,6 +219,16 @@ async fn folder(
     }
     let title = target.path.last().map_or(name, String::as_str);
     page::listing(title, !target.path.is_empty(), entries)
+}
+
+/// What is for who has a secret is not for caches in between.
+fn make_private(headers: &mut HeaderMap) {
+    let kept = headers.get(header::CACHE_CONTROL);
+    let kept = kept.and_then(|kept| kept.to_str().ok());
+    if let Some(rest) = kept.and_then(|kept| kept.strip_prefix("public")) {
+        let private = format!("private{rest}");
+        set(headers, header::CACHE_CONTROL, &private);
+    }
 }
 
 /// A folder's address ends in `/`, so that what it names is looked for in it.

@@ -8,6 +8,7 @@ mod probe;
 mod programs;
 mod run;
 
+use crate::access::Pass;
 use crate::answer::ApiError;
 use crate::gateway::Gateway;
 use axum::body::Body;
@@ -53,6 +54,8 @@ impl Jobs {
 /// A place for a conversion, free again when it is dropped.
 struct Place {
     jobs: Arc<Jobs>,
+    /// What its program is let in with.
+    pass: Option<Pass>,
 }
 
 impl Drop for Place {
@@ -119,7 +122,7 @@ impl Films {
         }
         *running += 1;
         let jobs = Arc::clone(&self.jobs);
-        Some(Place { jobs })
+        Some(Place { jobs, pass: None })
     }
 
     async fn probe(
@@ -142,17 +145,19 @@ impl Films {
     }
 }
 
-/// Where both programs read a film. Content that is for its owner alone is so for them too.
-fn url(gateway: &Gateway, film: &Film<'_>) -> Result<String, ErrorBody> {
-    let key = match gateway.host.has_locked_content() {
-        true => Some(gateway.access.content_key()?),
+/// Where both programs read a film. Where content is for its owner alone, they are let in to this one, while
+/// the pass is there: all users of the machine see what a program is told.
+fn url(gateway: &Gateway, film: &Film<'_>) -> Result<(String, Option<Pass>), ErrorBody> {
+    let pass = match gateway.host.has_locked_content() {
+        true => Some(gateway.access.pass(film.link)?),
         false => None,
     };
     let from = probe::Origin {
         port: gateway.films.port,
-        key,
+        key: pass.as_ref().map(Pass::key),
     };
-    Ok(probe::url(&from, film.link, film.path, film.timeout))
+    let url = probe::url(&from, film.link, film.path, film.timeout);
+    Ok((url, pass))
 }
 
 /// How a film can be watched; `convert`: its browser does not play what it is told that browsers do.
@@ -179,7 +184,7 @@ async fn plan(
     }
     let programs = Programs::find()
         .ok_or("ffmpeg is not installed on the machine where the node runs".to_owned())?;
-    let url = url(gateway, film).map_err(|error| error.message)?;
+    let (url, _pass) = url(gateway, film).map_err(|error| error.message)?;
     let probe = gateway.films.probe(&programs, film, &url).await?;
     let encoders = programs.encoders().await?;
     let plan = Plan::of(&probe, &encoders, convert)?;
@@ -202,14 +207,15 @@ pub(crate) async fn stream(
     };
     let (programs, probe, plan) = plan(gateway, film, convert).await.map_err(cannot)?;
     let most = gateway.host.films_at_a_time() as usize;
-    let Some(place) = gateway.films.place(most).await else {
+    let Some(mut place) = gateway.films.place(most).await else {
         return Err(ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "as many films are converted as the setting 'gateway.films' allows",
             "close another film, or raise it",
         ));
     };
-    let url = url(gateway, film)?;
+    let (url, pass) = url(gateway, film)?;
+    place.pass = pass;
     let arguments = plan.arguments(&probe, &url, start);
     let bytes = run::convert(&programs.ffmpeg, &arguments, gateway.stop.clone(), place);
     Ok(Body::from_stream(bytes.await.map_err(cannot)?))

@@ -41,7 +41,8 @@ impl Programs {
         command.stdin(Stdio::null()).kill_on_drop(true);
         let output = tokio::time::timeout(TIME, command.output()).await;
         let output = match output {
-            Ok(Ok(output)) => output,
+            Ok(Ok(output)) if output.status.success() => output,
+            Ok(Ok(output)) => return Err(format!("ffmpeg ended with {}", output.status)),
             Ok(Err(error)) => return Err(format!("ffmpeg cannot be started: {error}")),
             Err(_) => return Err("ffmpeg does not answer".to_owned()),
         };

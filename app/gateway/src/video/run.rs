@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 const PROBE_TIME: Duration = Duration::from_secs(60);
 /// Nothing came from it for so long: it hangs.
 const SILENCE: Duration = Duration::from_secs(90);
+/// It has closed its output, and is about to end.
+const END_TIME: Duration = Duration::from_secs(5);
 /// Longer than any film.
 const JOB_TIME: Duration = Duration::from_secs(12 * 3600);
 /// Bytes that are taken from it at a time.
@@ -113,7 +115,7 @@ struct Job {
     stop: CancellationToken,
     words: JoinHandle<Vec<u8>>,
     // Dropped last: the program is told to end, and its place is free.
-    _child: Child,
+    child: Child,
     _place: Place,
 }
 
@@ -129,8 +131,17 @@ impl Job {
             }
             () = self.stop.cancelled() => return Ok(None),
         };
-        chunk.truncate(read);
-        Ok((read > 0).then(|| chunk.into()))
+        if read > 0 {
+            chunk.truncate(read);
+            return Ok(Some(chunk.into()));
+        }
+        // What broke off is not to look whole.
+        match tokio::time::timeout(END_TIME, self.child.wait()).await {
+            Ok(Ok(status)) if status.success() => Ok(None),
+            Ok(Ok(status)) => Err(std::io::Error::other(format!("ffmpeg ended with {status}"))),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
+        }
     }
 }
 
@@ -149,18 +160,20 @@ pub(super) async fn convert(
         ends: tokio::time::Instant::now() + JOB_TIME,
         stop,
         words,
-        _child: child,
+        child,
         _place: place,
     };
     // What cannot be converted says so before anything comes.
     let first = match job.next().await {
         Ok(Some(first)) => first,
-        Ok(None) => {
+        Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+            return Err("nothing came from ffmpeg in time".to_owned());
+        }
+        Ok(None) | Err(_) => {
             let words = tokio::time::timeout(Duration::from_secs(1), &mut job.words).await;
             let words = words.map(Result::unwrap_or_default).unwrap_or_default();
             return Err(format!("ffmpeg cannot convert it: {}", last_line(&words)));
         }
-        Err(_) => return Err("nothing came from ffmpeg in time".to_owned()),
     };
     let rest = futures::stream::unfold(Some(job), |job: Option<Job>| async move {
         let mut job = job?;

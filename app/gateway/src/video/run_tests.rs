@@ -107,13 +107,21 @@ async fn a_program_writes_no_files_and_floods_nobody_with_words() {
         path.display()
     );
     let said = start(&script).await;
-    // It was ended for the file, or could not write it; either way it is empty.
+    // It goes on to its end, or was ended for the file; either way that is empty.
     drop(said);
-    let bytes = std::fs::metadata(&path).map_or(0, |about| about.len());
+    let bytes = std::fs::metadata(&path).unwrap().len();
     let _ = std::fs::remove_file(&path);
     assert_eq!(bytes, 0);
     let mut stream = Box::pin(start("i=0; while [ $i -lt 20000 ]; do echo many words of complaint >&2; i=$((i+1)); done; echo end").await.unwrap());
     assert_eq!(stream.next().await.unwrap().unwrap().as_ref(), b"end\n");
+    assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_film_that_breaks_off_does_not_look_whole() {
+    let mut stream = Box::pin(start("echo begun; exit 3").await.unwrap());
+    assert_eq!(stream.next().await.unwrap().unwrap().as_ref(), b"begun\n");
+    assert!(stream.next().await.unwrap().is_err());
     assert!(stream.next().await.is_none());
 }
 

@@ -25,6 +25,8 @@ const ORDERS: usize = 32;
 const MAX_LOOKUPS: usize = 12;
 /// To wait for others that search, and for all of a search.
 const ANNOUNCE_TIME: Duration = Duration::from_secs(120);
+/// A search ends then, also if its turn never came.
+const SEARCH_TIME: Duration = Duration::from_secs(60);
 /// What a node of the DHT over IPv6 is started with.
 #[derive(Clone, Debug)]
 pub struct SixOptions {
@@ -139,7 +141,7 @@ impl Six {
     pub(super) async fn search(self, torrent: InfoHashV1, found: mpsc::Sender<Vec<SocketAddr>>) {
         let closed = found.clone();
         tokio::select! {
-            _ = self.look(torrent, None, found) => {}
+            _ = timeout(SEARCH_TIME, self.look(torrent, None, found)) => {}
             () = closed.closed() => {}
         }
     }

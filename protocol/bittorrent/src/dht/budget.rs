@@ -29,11 +29,34 @@ impl Budget {
         if self.questions >= MAX_QUESTIONS {
             return false;
         }
-        self.questions += 1;
         let network = u64::try_from(from.to_bits() >> 64).unwrap_or_default();
         let of_one = self.of_one.entry(network).or_default();
-        *of_one += 1;
         // All that is on this machine is one address.
-        *of_one <= MAX_OF_ONE || from.is_loopback()
+        if *of_one >= MAX_OF_ONE && !from.is_loopback() {
+            return false;
+        }
+        *of_one += 1;
+        self.questions += 1;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_network_leaves_the_others_their_share() {
+        let mut budget = Budget::default();
+        let now = Duration::from_secs(5);
+        let of = |network: u16| Ipv6Addr::new(0x2001, 0xdb8, 0, network, 0, 0, 0, 1);
+        let loud = (0..5000).filter(|_| budget.allows(now, &of(1))).count();
+        assert_eq!(loud, 20);
+        let others = (2..100).filter(|network| budget.allows(now, &of(*network)));
+        assert_eq!(others.count(), 98);
+        let all = (100..1000).flat_map(|network| [network; 3]);
+        let all = all.filter(|network| budget.allows(now, &of(*network)));
+        assert_eq!(all.count(), 300 - 20 - 98);
+        assert!(budget.allows(Duration::from_secs(6), &of(1)));
     }
 }

@@ -30,6 +30,9 @@ const ANSWER: Duration = Duration::from_secs(4);
 const CARE: Duration = Duration::from_secs(60);
 /// Without anybody it says so this often.
 const LONELY: Duration = Duration::from_secs(15);
+/// Others are looked for again while fewer than a search needs are known: so long after the first time, and
+/// at most. Nodes that begin at the same time find nobody else at first.
+const FEW: (Duration, Duration) = (Duration::from_secs(2), CARE);
 /// Nodes that are asked at a time whether they are there.
 const PINGS: usize = 4;
 /// Every so many looks it searches for others.
@@ -107,6 +110,8 @@ pub struct Node {
     care_at: Duration,
     cares: u64,
     lonely_at: Duration,
+    /// When others are looked for because few are known, and how long after that again.
+    few_at: (Duration, Duration),
 }
 
 impl Node {
@@ -128,6 +133,7 @@ impl Node {
             care_at: Duration::ZERO,
             cares: 0,
             lonely_at: Duration::ZERO,
+            few_at: (Duration::ZERO, FEW.0),
         }
     }
 
@@ -325,7 +331,18 @@ impl Node {
             self.lonely_at = now.saturating_add(LONELY);
             self.tell(Event::Lonely);
         }
+        if self.has_few() && now >= self.few_at.0 {
+            let pause = self.few_at.1;
+            self.few_at = (now.saturating_add(pause), (pause * 2).min(FEW.1));
+            self.beginning = self.start(now, self.options.id, Goal::Nodes);
+        }
         self.drive(now);
+    }
+
+    /// Whether some nodes are known, too few, and others are not being looked for.
+    fn has_few(&self) -> bool {
+        let good = self.table.good().take(CLOSEST).count();
+        (1..CLOSEST).contains(&good) && self.beginning.is_none()
     }
 
     fn care(&mut self, now: Duration) {
@@ -352,8 +369,9 @@ impl Node {
             .min();
         let is_lonely = self.table.good().next().is_none() && self.beginning.is_none();
         let lonely = is_lonely.then_some(self.lonely_at);
+        let few = self.has_few().then_some(self.few_at.0);
         let search = self.searches.values().map(Search::deadline).min();
-        let times = [answer, lonely, search, Some(self.care_at)];
+        let times = [answer, lonely, few, search, Some(self.care_at)];
         let times = times.into_iter().flatten();
         times.min().unwrap_or(self.care_at)
     }

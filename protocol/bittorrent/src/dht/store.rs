@@ -69,7 +69,10 @@ impl Store {
     /// Keeps a peer, if there is room.
     pub(super) fn keep(&mut self, now: Duration, target: NodeId, peer: SocketAddrV6) {
         if !self.torrents.contains_key(&target) {
-            let network = |peer: &SocketAddrV6| peer.ip().segments()[..3].to_vec();
+            let network = |peer: &SocketAddrV6| {
+                let [a, b, c, ..] = peer.ip().segments();
+                [a, b, c]
+            };
             let of_network = self.torrents.values();
             let of_network = of_network
                 .filter(|peers| peers.keys().any(|known| network(known) == network(&peer)));
@@ -80,6 +83,10 @@ impl Store {
             }
         }
         let peers = self.torrents.entry(target).or_default();
+        // One place a host, that of its last word.
+        if !peer.ip().is_loopback() {
+            peers.retain(|known, _| known.ip() != peer.ip());
+        }
         if peers.len() < MAX_PEERS || peers.contains_key(&peer) {
             peers.insert(peer, now);
         }

@@ -19,7 +19,7 @@ export function Schedule(props: { entry: ConfigEntry; onChanged: (report: Config
       <h2 id="set-schedule-title">Schedule</h2>
       <p class="hint">
         Other rates at some times, by the clock of the machine where the node runs. Where two rules say something of
-        the same time, the lower one counts.
+        the same time, the later one in this list counts.
       </p>
       <Now />
       {rules ? (

@@ -183,8 +183,8 @@ impl Swarm {
 
 impl Swarm {
     /// Ends a connection to a peer in favour of another one to it, if that is the one to keep: of two
-    /// that each side made, the one that was made from the lower port. So does libtorrent; were each
-    /// side to keep its own choice, both connections could end.
+    /// that each side made, the one that was made from the lower port, or by who has the lesser name where
+    /// ports don't tell. So does libtorrent; were each side to keep its own choice, both could end.
     fn gives_way<S>(&mut self, twin: PeerKey, new: &Connected<S>) -> bool {
         let Some(member) = self.members.get_mut(&twin) else {
             return true;
@@ -195,15 +195,16 @@ impl Swarm {
             true => (new.address, new.was_punched),
             false => (member.address, member.was_punched),
         };
-        let is_ours_lower = match was_punched {
-            // Routers in between give other ports: names are the same on both sides.
-            true => Some(self.ctx.torrents.id().cmp(&member.id)),
-            false => (self.ctx.torrents.port()).map(|ours| ours.cmp(&made.port())),
+        let by_name = self.ctx.torrents.id().cmp(&member.id);
+        let by_port = match (was_punched, self.ctx.torrents.announced_port()) {
+            (false, Some(ours)) => ours.cmp(&made.port()),
+            // Routers in between give other ports.
+            _ => Ordering::Equal,
         };
-        let keeps_new = match is_ours_lower {
-            Some(Ordering::Less) => new.is_outgoing,
-            Some(Ordering::Greater) => !new.is_outgoing,
-            Some(Ordering::Equal) | None => false,
+        let keeps_new = match by_port.then(by_name) {
+            Ordering::Less => new.is_outgoing,
+            Ordering::Greater => !new.is_outgoing,
+            Ordering::Equal => false,
         };
         if is_crossed && keeps_new {
             self.gone(twin, &Gone::Ended);
