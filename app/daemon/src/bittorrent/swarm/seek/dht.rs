@@ -4,7 +4,9 @@ use super::super::super::addresses::From;
 use super::super::super::names;
 use super::{Facts, Found};
 use crate::context::Context;
-use potluck_bittorrent::InfoHashes;
+use futures::future::join_all;
+use potluck_bittorrent::{InfoHashV1, InfoHashes};
+use potluck_bittorrent_net::dht::DhtHandle;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -24,24 +26,11 @@ pub(super) async fn search(
     let Some(dht) = ctx.torrents.dht(&ctx).await else {
         return;
     };
-    let mut announced;
     loop {
-        announced = None;
-        for name in names(&hashes) {
-            let mut peers = dht.get_peers(name);
-            while let Some(peers) = peers.recv().await {
-                let found = Found {
-                    addresses: peers,
-                    from: From::Dht,
-                };
-                if told.send(found).await.is_err() {
-                    return;
-                }
-            }
-            announced = ctx.torrents.announced_port();
-            if let Err(error) = dht.announce(name, announced).await {
-                tracing::debug!(%error, "not announced in the DHT");
-            }
+        let announced = ctx.torrents.announced_port();
+        let all = names(&hashes).map(|name| once(&dht, name, announced, &told));
+        if join_all(all).await.into_iter().any(|heard| heard.is_err()) {
+            return;
         }
         let begun = Instant::now();
         while begun.elapsed() < EVERY {
@@ -52,3 +41,34 @@ pub(super) async fn search(
         }
     }
 }
+
+/// Searches for one name, and announces it, at the same time: where one network of IPv4 and IPv6 has no
+/// nodes, that shows only after a while, which the other does not wait for.
+async fn once(
+    dht: &DhtHandle,
+    name: InfoHashV1,
+    port: Option<u16>,
+    told: &mpsc::Sender<Found>,
+) -> Result<(), SwarmGone> {
+    let searching = async {
+        let mut peers = dht.get_peers(name);
+        while let Some(addresses) = peers.recv().await {
+            let found = Found {
+                addresses,
+                from: From::Dht,
+            };
+            told.send(found).await.map_err(|_| SwarmGone)?;
+        }
+        Ok(())
+    };
+    let announcing = async {
+        if let Err(error) = dht.announce(name, port).await {
+            tracing::debug!(%error, "not announced in the DHT");
+        }
+    };
+    let (searched, ()) = tokio::join!(searching, announcing);
+    searched
+}
+
+/// Nobody wants to know of peers any more.
+struct SwarmGone;
