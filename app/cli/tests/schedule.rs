@@ -95,6 +95,7 @@ fn rules_hold_while_their_time_is_and_a_pause_ends_well() {
 
     let out = scratch.path("out");
     let get = taker.run(["get", &link, "--json", "-o"]).arg(&out);
+    let get = get.deadline(Duration::from_secs(180));
     let mut watch = Watch::new(get.spawn());
     watch.until("some of it came", |seen| seen.done > 1_000_000);
     let before = measure(&taker, &mut watch, Duration::from_secs(6));
