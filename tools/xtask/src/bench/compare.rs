@@ -107,7 +107,10 @@ impl<'a, S> Field<'a, S> {
                     }
                     Err(error) => {
                         println!("run {round}: {:<22} FAILED: {error:#}", row.name);
-                        row.missing = Some(format!("failed: {error:#}"));
+                        // What is written down names no folder of this machine.
+                        let reason = format!("{error:#}");
+                        let tools = bench.tools.display().to_string();
+                        row.missing = Some(format!("failed: {}", reason.replace(&tools, "…")));
                         *run = None;
                     }
                 }
