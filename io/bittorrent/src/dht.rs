@@ -157,14 +157,15 @@ impl DhtHandle {
     /// come from (`implied_port`), which is the one of a uTP socket only if it is shared.
     ///
     /// # Errors
-    /// When no node takes it, within two minutes. One of either family is enough.
+    /// When no node takes it within two minutes; where there are two families, no node of one of them, whose
+    /// reason is told.
     pub async fn announce(&self, torrent: InfoHashV1, port: Option<u16>) -> Result<(), DhtError> {
         let over_v4 = lookup::announce(&self.inner, torrent, port);
         let Some(six) = &self.six else {
             return over_v4.await;
         };
         let (over_v4, over_v6) = tokio::join!(over_v4, six.announce(torrent, port));
-        over_v6.or(over_v4)
+        over_v6.and(over_v4)
     }
 
     /// Tells of a node: one that a peer named (`PORT`), or a torrent.

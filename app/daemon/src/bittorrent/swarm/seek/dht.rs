@@ -16,7 +16,8 @@ const EVERY: Duration = Duration::from_secs(15 * 60);
 /// And while peers are wanting.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Searches again and again: soon while peers are wanting, else as often as the DHT forgets.
+/// Searches again and again: soon while peers are wanting or no node would tell others of this one, else as
+/// often as the DHT forgets. Where no node ever does, ever more seldom.
 pub(super) async fn search(
     ctx: Arc<Context>,
     hashes: InfoHashes,
@@ -26,14 +27,24 @@ pub(super) async fn search(
     let Some(dht) = ctx.torrents.dht(&ctx).await else {
         return;
     };
+    let mut in_vain = SOON;
     loop {
         let announced = ctx.torrents.announced_port();
         let all = names(&hashes).map(|name| once(&dht, name, announced, &told));
-        if join_all(all).await.into_iter().any(|heard| heard.is_err()) {
+        let Ok(all) = join_all(all).await.into_iter().collect::<Result<Vec<_>, _>>() else {
             return;
-        }
+        };
+        let pause = if all.into_iter().all(|is_announced| is_announced) {
+            in_vain = SOON;
+            EVERY
+        } else {
+            // Nodes that begin know few others, and datagrams are lost.
+            let pause = in_vain;
+            in_vain = (in_vain * 2).min(EVERY);
+            pause
+        };
         let begun = Instant::now();
-        while begun.elapsed() < EVERY {
+        while begun.elapsed() < pause {
             tokio::time::sleep(SOON).await;
             if facts.is_wanting() || announced != ctx.torrents.announced_port() {
                 break;
@@ -43,13 +54,13 @@ pub(super) async fn search(
 }
 
 /// Searches for one name, and announces it, at the same time: where one network of IPv4 and IPv6 has no
-/// nodes, that shows only after a while, which the other does not wait for.
+/// nodes, that shows only after a while, which the other does not wait for. Whether nodes took the announce.
 async fn once(
     dht: &DhtHandle,
     name: InfoHashV1,
     port: Option<u16>,
     told: &mpsc::Sender<Found>,
-) -> Result<(), SwarmGone> {
+) -> Result<bool, SwarmGone> {
     let searching = async {
         let mut peers = dht.get_peers(name);
         while let Some(addresses) = peers.recv().await {
@@ -62,12 +73,14 @@ async fn once(
         Ok(())
     };
     let announcing = async {
-        if let Err(error) = dht.announce(name, port).await {
+        let announced = dht.announce(name, port).await;
+        if let Err(error) = &announced {
             tracing::debug!(%error, "not announced in the DHT");
         }
+        announced.is_ok()
     };
-    let (searched, ()) = tokio::join!(searching, announcing);
-    searched
+    let (searched, is_announced) = tokio::join!(searching, announcing);
+    searched.map(|()| is_announced)
 }
 
 /// Nobody wants to know of peers any more.
