@@ -250,7 +250,15 @@ impl Swarm {
                 Some(found) = self.seeking.found() => self.found(found),
                 () = sleep_until(wake) => {}
                 () = readers(content) => {}
-                _ = ticks.tick() => self.tick(),
+                _ = ticks.tick() => {
+                    let dead = self.dead();
+                    // Why a connection ended was said before it did, and may wait here.
+                    for _ in 0..incoming.len() {
+                        let Ok(news) = incoming.try_recv() else { break };
+                        self.heard(news);
+                    }
+                    self.tick(dead);
+                }
             }
         }
         users.end();
@@ -333,10 +341,10 @@ impl Swarm {
         others.chain(plan).min()
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self, dead: Vec<PeerKey>) {
         self.tick_plan();
         self.tick_blocked();
-        self.tick_members();
+        self.tick_members(dead);
         self.choker
             .set_config(self.now(), self.allowances.choking());
         self.tick_loans();

@@ -337,14 +337,14 @@ impl Swarm {
         self.banned.push((address.to_string(), reason.to_owned()));
     }
 
-    /// Samples rates, finds dead connections, tells peers of each other.
-    pub(super) fn tick_members(&mut self) {
-        let dead: Vec<PeerKey> = self
-            .members
-            .iter()
-            .filter(|(_, member)| member.is_dead())
-            .map(|(key, _)| *key)
-            .collect();
+    /// Connections that have ended.
+    pub(super) fn dead(&self) -> Vec<PeerKey> {
+        let dead = self.members.iter().filter(|(_, member)| member.is_dead());
+        dead.map(|(key, _)| *key).collect()
+    }
+
+    /// Samples rates, forgets connections that ended without a word, tells peers of each other.
+    pub(super) fn tick_members(&mut self, dead: Vec<PeerKey>) {
         for key in dead {
             self.gone(key, &Gone::Lost("the connection took no more".to_owned()));
         }
