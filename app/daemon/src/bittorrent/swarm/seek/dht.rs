@@ -31,7 +31,11 @@ pub(super) async fn search(
     loop {
         let announced = ctx.torrents.announced_port();
         let all = names(&hashes).map(|name| once(&dht, name, announced, &told));
-        let Ok(all) = join_all(all).await.into_iter().collect::<Result<Vec<_>, _>>() else {
+        let Ok(all) = join_all(all)
+            .await
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()
+        else {
             return;
         };
         let pause = if all.into_iter().all(|is_announced| is_announced) {
