@@ -17,17 +17,17 @@ fn the_next_piece_comes_when_the_last_is_spread() {
     }
     assert!(!seed.add_peer(1, &none));
     // One each, then a second one each, and so on.
-    let first = (0..8).map(|piece| (1 + piece % 2, piece));
+    let first = (0..6).map(|piece| (1 + piece % 2, piece));
     assert_eq!(shown(&mut seed, START), first.collect::<Vec<_>>());
     assert!(seed.may_ask(1, 0) && !seed.may_ask(1, 1) && !seed.may_ask(3, 0));
-    // What it got from us is not enough.
+    // What it got from us is not enough; but the other one has less now.
     seed.has(1, 0);
-    assert_eq!(shown(&mut seed, START), []);
+    assert_eq!(shown(&mut seed, START), [(2, 6)]);
     seed.has(2, 0);
-    assert_eq!((shown(&mut seed, START), seed.spread()), (vec![(1, 8)], 1));
+    assert_eq!((shown(&mut seed, START), seed.spread()), (vec![(1, 7)], 1));
     // One that has it from elsewhere counts as well.
     seed.has(1, 1);
-    assert_eq!(shown(&mut seed, START), [(2, 9)]);
+    assert_eq!(shown(&mut seed, START), [(2, 8)]);
     assert!(!seed.is_finished());
     for piece in 0..14 {
         for peer in 1..3 {
@@ -68,6 +68,33 @@ fn what_is_kept_is_shown_to_others() {
     seed.remove_peer(2, &had);
     let again = shown(&mut seed, START + seconds(220));
     assert!(again.iter().any(|(_, piece)| *piece == 2), "{again:?}");
+}
+
+#[test]
+fn who_has_less_than_others_is_shown_more() {
+    let mut seed = SuperSeed::new(100);
+    let none = PieceSet::new(100);
+    (1..4).for_each(|peer| assert!(seed.add_peer(peer, &none)));
+    // Two give each other what they got; the third neither gets nor gives anything.
+    let mut waits = [0; 4];
+    for turn in 0..4 {
+        for (peer, piece) in shown(&mut seed, START) {
+            waits[peer as usize] += 1;
+            if peer < 3 && turn < 3 {
+                seed.has(1, piece);
+                seed.has(2, piece);
+                waits[peer as usize] -= 1;
+            }
+        }
+    }
+    assert_eq!(waits, [0, 3, 3, 8]);
+    // It catches up by what the others were shown, and is to spread its own now, as they are.
+    for piece in 0..50 {
+        seed.has(3, piece);
+    }
+    let next = shown(&mut seed, START);
+    let of = |one: u32| next.iter().filter(|(peer, _)| *peer == one).count();
+    assert_eq!([1, 2, 3].map(of), [3, 3, 0]);
 }
 
 #[test]
