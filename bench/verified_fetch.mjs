@@ -43,7 +43,6 @@ const give = async ([listen, file]) => {
 const roundTrip = async (address) => {
   const [, , host, , port] = address.toString().split('/')
   let least = Infinity
-  // libp2p refuses who comes more than five times in a second.
   for (let turn = 0; turn < 3; turn++) {
     const began = performance.now()
     const socket = net.connect(port, host)
@@ -58,6 +57,7 @@ const read = async ([address, cid, out, bytes, ...places]) => {
   const helia = await start([])
   const to = multiaddr(address)
   const tripSeconds = await roundTrip(to)
+  // libp2p refuses who comes more than five times in a second.
   await new Promise((resolve) => setTimeout(resolve, 1100))
   await helia.libp2p.dial(to)
   // Identifying each other is part of having the connection.

@@ -10,14 +10,15 @@ pub const MAX_SUPER_SEED_PEERS: usize = 1024;
 /// How long a peer has to spread a piece, from the last block of it that it took.
 pub const STALL_TIME: Duration = Duration::from_secs(120);
 
+/// Who has more than so many pieces fewer than the better half of the peers is behind.
+const BEHIND: u32 = 4;
 /// Pieces that are shown to a peer before one of them was spread: as many as keep it asking while others
 /// are on their way to a third peer. Measured with 8 libtorrent leeches on shaped lines: with two the last
-/// of them is done a seventh later, and with eight the seed sends more twice. So many to one that has no
-/// fewer pieces than half of the others; to one that has fewer; and to one that is [`BEHIND`], because others
-/// give it little and all wait for the last: 22.1 s, mean of 6 runs, where four for each took 23.5, of 7.
+/// of them is done a seventh later, and with eight the seed sends more twice. So many to one that has
+/// as many pieces as the better half of the peers; to one that has fewer; and to one that is [`BEHIND`],
+/// because others give it little and all wait for the last: 22.1 s, mean of 6 runs, where four for each took
+/// 23.5, of 7. Runs of either differ by up to 6 s.
 const MAX_SHOWN: [usize; 3] = [3, 4, 8];
-/// Pieces that a peer has fewer than half of the others.
-const BEHIND: u32 = 4;
 /// The same for a peer that is alone, once it has taken as many: nobody is there to spread to, and it
 /// is not to wait for each piece.
 const MAX_SHOWN_ALONE: usize = 64;
